@@ -1,0 +1,18 @@
+// How the suite runs: real processes and one real PostgreSQL, so forks, generous time-outs and a shared server.
+import { existsSync } from "node:fs";
+import { defineConfig } from "vitest/config";
+
+const fixture = "test/support/global-setup.ts";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 15_000,
+    globalSetup: existsSync(fixture) ? [fixture] : [],
+    passWithNoTests: false,
+  },
+});
