@@ -1,0 +1,58 @@
+// What an error of the PostgreSQL driver means to the program: connection lost, worth repeating, or a real refusal.
+import { fail, isLonghaulError, type LonghaulError } from "../domain/errors.ts";
+
+const SOCKET_CODES = /^(ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
+/** 08 connection, 25P03 and 57P05 idle time-outs, 53300 too many connections, 57P01..57P03 shutting down or starting. */
+const LOST_STATES = /^(08...|25P03|25P04|53300|57P01|57P02|57P03|57P05)$/;
+const DRIVER_MESSAGES =
+  /^(Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|Client (has encountered|was closed|is closed)|Cannot use a pool after calling end)/;
+/** Deadlock, serialisation failure, lock time-out: the transaction did nothing and may be run again. */
+const RETRYABLE_STATES = new Set(["40001", "40P01", "55P03"]);
+
+/** The SQLSTATE of a driver error, or the system's code (`ECONNREFUSED`), or undefined. */
+export function errorState(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+/**
+ * True when the connection failed under the statement, or could not be had. The outcome of a statement that was under
+ * way is then unknown: it may have committed. Look before doing it again.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  if (isLonghaulError(error)) return error.code === "DATABASE_UNAVAILABLE";
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isConnectionLost);
+  if (!(error instanceof Error)) return false;
+  const state = errorState(error);
+  if (state === "ENOENT") return "syscall" in error && error.syscall === "connect";
+  if (state !== undefined) return SOCKET_CODES.test(state) || LOST_STATES.test(state);
+  return DRIVER_MESSAGES.test(error.message);
+}
+
+/** True when the database rolled the transaction back for the sake of another one; running it again may succeed. */
+export function isRetryable(error: unknown): boolean {
+  const state = errorState(error);
+  return state !== undefined && RETRYABLE_STATES.has(state);
+}
+
+/** True when a unique constraint was hit (of this name, if given). */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  if (errorState(error) !== "23505") return false;
+  return constraint === undefined || (error as { constraint?: unknown }).constraint === constraint;
+}
+
+/** Turns a lost connection into DATABASE_UNAVAILABLE for the outside, and leaves every other error as it is. */
+export function asUnavailable(error: unknown): unknown {
+  if (!isConnectionLost(error) || isLonghaulError(error)) return error;
+  return unavailable(error);
+}
+
+function unavailable(cause: unknown): LonghaulError {
+  return fail("DATABASE_UNAVAILABLE", { reason: reasonOf(cause) }, { cause });
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/\.$/, "") || (errorState(error) ?? "no connection");
+}
