@@ -85,6 +85,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     ...limits,
   });
   pool.on("error", options.onIdleError ?? (() => undefined));
+  // A connection that dies between two statements of a transaction says so by an event, which unheard ends the process;
+  // the next statement on it fails in any case.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return new PooledDatabase(schema, pool, limits, options.prepare ?? true);
 }
 
