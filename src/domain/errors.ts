@@ -1,22 +1,10 @@
 // The one error class of Longhaul and its typed constructor; the codes themselves are in error-catalogue.ts.
 import { catalogue } from "./error-catalogue.ts";
 
-export { catalogue };
+export { type CatalogueEntry, catalogue } from "./error-catalogue.ts";
 
 /** A stable, documented name for one way to fail; see docs/reference/errors.md. */
 export type ErrorCode = keyof typeof catalogue;
-
-/** What an entry of the catalogue says about its code. */
-export interface CatalogueEntry {
-  /** HTTP status with which the error leaves the server. */
-  readonly status: number;
-  /** What went wrong and why; `{name}` is filled from the parameters. */
-  readonly message: string;
-  /** What to do about it; `{name}` is filled from the parameters. */
-  readonly hint: string;
-  /** True when the same request may succeed later without being changed. */
-  readonly retryable: boolean;
-}
 
 type Placeholders<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
   ? Name | Placeholders<Rest>

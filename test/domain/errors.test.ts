@@ -15,7 +15,7 @@ describe("the catalogue", () => {
 
   test.each(entries)("%s says what, and what to do, in sentences", (code, entry) => {
     expect(code).toMatch(/^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/);
-    expect(entry.message).toMatch(/^[A-Z{].*[.}]$/s);
+    expect(entry.message).toMatch(/^([A-Z{]|ctx\.).*[.}]$/s);
     expect(entry.hint).toMatch(/^[A-Z{].*[.}]$/s);
     expect(entry.status).toBeGreaterThanOrEqual(400);
     expect(entry.status).toBeLessThan(600);
