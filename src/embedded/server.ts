@@ -27,8 +27,9 @@ const SETTINGS: Settings = {
   timezone: "UTC",
 };
 
-/** Tries of a start: another program can take the port first, and a killed server's last processes need a moment to go. */
-const START_ATTEMPTS = 10;
+/** Another program took the port first, or the last processes of a killed server are still going: worth another try. */
+const PASSING = /TCP\/IP sockets|lock file|shared memory|in use/;
+const START_ATTEMPTS = 20;
 const RETRY_MS = 500;
 const POLL_MS = 20;
 /** Crash recovery reads the whole log since the last checkpoint. */
@@ -52,7 +53,8 @@ export async function startServer(
     const child = spawnServer(binaries, cluster, runAs, { ...SETTINGS, ...settings, port }, logFile);
     const postmaster = await untilReady(cluster.dir, child.hasEnded, logFile);
     if (postmaster !== undefined) return postmaster;
-    if (attempt === START_ATTEMPTS) throw fail("EMBEDDED_FAILED", { reason: lastComplaint(logFile), logFile });
+    const reason = lastComplaint(logFile);
+    if (!PASSING.test(reason) || attempt === START_ATTEMPTS) throw fail("EMBEDDED_FAILED", { reason, logFile });
     await delay(RETRY_MS);
     if (!(await isFree(port))) port = await freePort();
   }
