@@ -1,0 +1,991 @@
+-- The whole schema of Longhaul as it is after all migrations: for reading, never applied by the program.
+-- Made by `npm run schema` from a migrated database; a test keeps it true. The reasons are told in sql/migrations/.
+
+set check_function_bodies = off;
+
+create schema longhaul;
+
+create type longhaul.ending as (
+  run_id uuid,
+  status text,
+  reason text,
+  output text,
+  output_blob text,
+  failure text,
+  active_ms bigint
+);
+
+create type longhaul.item as (
+  lane_id integer,
+  prio smallint,
+  run_id uuid
+);
+
+create table longhaul.approvals (
+  approval_id  uuid not null,
+  run_id       uuid not null,
+  requested_at timestamptz not null default clock_timestamp(),
+  expires_at   timestamptz,
+  resolved_at  timestamptz,
+  tenant_id    text not null,
+  step_key     text not null,
+  kind         text not null,
+  name         text not null,
+  request      text,
+  request_blob text,
+  request_hash text not null,
+  status       text not null default 'pending'::text,
+  resolved_by  text,
+  answer       text,
+  constraint approvals_pkey primary key (approval_id),
+  constraint approval_kind_is_known check ((kind = any (array['approval'::text, 'interrupt'::text]))),
+  constraint approval_status_is_known check ((status = any (array['pending'::text, 'approved'::text, 'denied'::text, 'expired'::text, 'cancelled'::text]))),
+  constraint resolved_iff_not_pending check (((status = 'pending'::text) = (resolved_at is null)))
+);
+create index approvals_of_run on longhaul.approvals using btree (run_id);
+create index approvals_pending on longhaul.approvals using btree (tenant_id, approval_id) where (status = 'pending'::text);
+
+create table longhaul.blobs (
+  tenant_id  text not null,
+  hash       text not null,
+  created_at timestamptz not null default clock_timestamp(),
+  body       text not null,
+  constraint blobs_pkey primary key (tenant_id, hash)
+);
+
+create table longhaul.cancel_cascade (
+  parent_id uuid not null,
+  constraint cancel_cascade_pkey primary key (parent_id)
+);
+
+create table longhaul.inbox (
+  run_id uuid not null,
+  at     timestamptz not null default clock_timestamp(),
+  seq    integer not null,
+  kind   text not null,
+  key    text not null,
+  body   text,
+  blob   text,
+  constraint inbox_pkey primary key (run_id, seq),
+  constraint message_is_known check ((kind = any (array['signal'::text, 'answer'::text, 'child'::text, 'nudge'::text])))
+);
+
+create table longhaul.intake (
+  run_id     uuid not null,
+  created_at timestamptz not null default clock_timestamp(),
+  run_at     timestamptz,
+  thread_id  uuid,
+  band       smallint not null,
+  priority   smallint not null,
+  tenant_id  text not null,
+  agent      text not null,
+  build      text not null,
+  queue      text not null,
+  input      text,
+  input_blob text,
+  options    jsonb not null,
+  metadata   jsonb not null,
+  constraint intake_pkey primary key (run_id)
+);
+
+create table longhaul.journal (
+  run_id uuid not null,
+  at     timestamptz not null default clock_timestamp(),
+  seq    integer not null,
+  epoch  integer not null,
+  kind   smallint not null,
+  key    text,
+  body   text,
+  blob   text,
+  constraint journal_pkey primary key (run_id, seq),
+  constraint seq_from_one check ((seq > 0))
+);
+
+create table longhaul.lanes (
+  lane_id   integer not null generated always as identity,
+  queue     text not null,
+  tenant_id text not null,
+  build     text not null,
+  band      smallint not null default 1,
+  ready     integer not null default 0,
+  runnable  boolean not null default false,
+  vtime     bigint not null default 0,
+  head_at   timestamptz,
+  constraint lanes_pkey primary key (lane_id),
+  constraint lanes_queue_tenant_id_build_band_key unique (queue, tenant_id, build, band),
+  constraint band_in_range check (((band >= 0) and (band <= 9))),
+  constraint ready_not_negative check ((ready >= 0))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+create index lanes_next on longhaul.lanes using btree (queue, build, band, vtime) where runnable;
+
+create table longhaul.later (
+  run_id uuid not null,
+  due_at timestamptz not null,
+  constraint later_pkey primary key (run_id)
+) with (autovacuum_vacuum_scale_factor=0.02);
+create index later_due on longhaul.later using btree (due_at);
+
+create table longhaul.live (
+  run_id       uuid not null,
+  parent_id    uuid,
+  worker_id    uuid,
+  expires_at   timestamptz,
+  claimed_at   timestamptz,
+  thread_no    bigint,
+  active_ms    bigint not null default 0,
+  lane_id      integer not null,
+  epoch        integer not null default 0,
+  journal_seq  integer not null default 0,
+  claim_seq    integer not null default 0,
+  inbox_seq    integer not null default 0,
+  need         integer not null default 0,
+  prio         smallint not null default 100,
+  crashes      smallint not null default 0,
+  isolate      boolean not null default false,
+  state        text not null,
+  cancel       text,
+  pause_reason text,
+  constraint live_pkey primary key (run_id),
+  constraint lease_iff_running check ((((state = 'running'::text) = (worker_id is not null)) and ((state = 'running'::text) = (expires_at is not null)))),
+  constraint reason_iff_paused check (((state = 'paused'::text) = (pause_reason is not null))),
+  constraint state_is_known check ((state = any (array['queued'::text, 'running'::text, 'waiting'::text, 'paused'::text])))
+) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+create index live_children on longhaul.live using btree (parent_id) where (parent_id is not null);
+create index live_isolated on longhaul.live using btree (run_id) where (isolate and (state = 'queued'::text));
+create index live_running on longhaul.live using btree (worker_id) where (state = 'running'::text);
+
+create table longhaul.outcomes (
+  run_id      uuid not null,
+  finished_at timestamptz not null default clock_timestamp(),
+  active_ms   bigint not null default 0,
+  epoch       integer not null,
+  entries     integer not null,
+  tenant_id   text not null,
+  status      text not null,
+  reason      text,
+  output      text,
+  output_blob text,
+  failure     text,
+  constraint outcomes_pkey primary key (run_id),
+  constraint failure_iff_failed check (((status = 'failed'::text) = (failure is not null))),
+  constraint status_is_final check ((status = any (array['succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+create index outcomes_newest on longhaul.outcomes using btree (tenant_id, status, run_id);
+
+create table longhaul.ready (
+  lane_id integer not null,
+  prio    smallint not null,
+  run_id  uuid not null,
+  constraint ready_pkey primary key (lane_id, prio, run_id)
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+
+create table longhaul.runs (
+  run_id          uuid not null,
+  root_id         uuid not null,
+  parent_id       uuid,
+  thread_id       uuid,
+  forked_from     uuid,
+  created_at      timestamptz not null default clock_timestamp(),
+  run_at          timestamptz,
+  thread_seq      bigint,
+  lane_id         integer not null,
+  depth           smallint not null default 0,
+  priority        smallint not null default 100,
+  tenant_id       text not null,
+  agent           text not null,
+  build           text not null,
+  queue           text not null,
+  idempotency_key text,
+  request_hash    text,
+  parent_key      text,
+  detached        boolean not null default false,
+  input           text,
+  input_blob      text,
+  options         jsonb not null default '{}'::jsonb,
+  metadata        jsonb not null default '{}'::jsonb,
+  constraint runs_pkey primary key (run_id),
+  constraint one_place_for_input check (((input is null) or (input_blob is null)))
+);
+create unique index one_run_per_idempotency_key on longhaul.runs using btree (tenant_id, idempotency_key) where (idempotency_key is not null);
+create index runs_newest on longhaul.runs using btree (tenant_id, run_id);
+create index runs_of_parent on longhaul.runs using btree (parent_id) where (parent_id is not null);
+create index runs_of_root on longhaul.runs using btree (root_id) where (parent_id is not null);
+create index runs_of_thread on longhaul.runs using btree (thread_id, thread_seq) where (thread_id is not null);
+
+create table longhaul.schema_migrations (
+  version    integer not null,
+  name       text not null,
+  checksum   text not null,
+  compatible boolean not null,
+  applied_at timestamptz not null default clock_timestamp(),
+  constraint schema_migrations_pkey primary key (version)
+);
+
+create table longhaul.tenants (
+  queue     text not null,
+  tenant_id text not null,
+  cap       integer not null default 2147483647,
+  in_flight integer not null default 0,
+  weight    integer not null default 1,
+  paused    boolean not null default false,
+  constraint tenants_pkey primary key (queue, tenant_id),
+  constraint cap_not_negative check ((cap >= 0)),
+  constraint in_flight_not_negative check ((in_flight >= 0)),
+  constraint weight_in_range check (((weight >= 1) and (weight <= 1000)))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+
+create table longhaul.thread_queue (
+  thread_no bigint not null,
+  seq       bigint not null,
+  run_id    uuid not null,
+  constraint thread_queue_pkey primary key (thread_no, seq)
+);
+
+create table longhaul.threads (
+  thread_no  bigint not null generated always as identity,
+  tenant_id  text not null,
+  thread_id  uuid not null,
+  created_at timestamptz not null default clock_timestamp(),
+  updated_at timestamptz not null default clock_timestamp(),
+  next_seq   bigint not null default 1,
+  active_run uuid,
+  agent      text,
+  state      text,
+  state_blob text,
+  metadata   jsonb not null default '{}'::jsonb,
+  constraint threads_pkey primary key (thread_no),
+  constraint threads_tenant_id_thread_id_key unique (tenant_id, thread_id)
+) with (fillfactor=70);
+
+create table longhaul.waits (
+  run_id    uuid not null,
+  key       text not null,
+  due_at    timestamptz,
+  fail_fast boolean not null default false,
+  label     text not null,
+  constraint waits_pkey primary key (run_id, key)
+);
+
+create table longhaul.workers (
+  worker_id  uuid not null,
+  started_at timestamptz not null default clock_timestamp(),
+  seen_at    timestamptz not null default clock_timestamp(),
+  pid        integer not null,
+  slots      integer not null,
+  host       text not null,
+  build      text not null,
+  queues     text[] not null,
+  agents     text[] not null,
+  version    text not null,
+  state      text not null default 'active'::text,
+  constraint workers_pkey primary key (worker_id),
+  constraint worker_state_is_known check ((state = any (array['active'::text, 'draining'::text, 'stopped'::text, 'lost'::text])))
+) with (fillfactor=70);
+
+create or replace function longhaul.append(p_worker uuid, p_lease_ms integer, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[])
+ returns table(run_id uuid, cancel text, inbox_seq integer)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  with held as (
+    update longhaul.live l
+       set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', journal_seq = l.journal_seq + f.n
+      from unnest(p_run, p_epoch, p_first, p_count) f(run_id, epoch, first, n)
+     where l.run_id = f.run_id and l.epoch = f.epoch and l.worker_id = p_worker and l.journal_seq = f.first - 1
+    returning l.run_id, l.cancel, l.inbox_seq
+  ), added as (
+    insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob)
+    select e.* from unnest(e_run, e_seq, e_epoch, e_kind, e_key, e_body, e_blob) e(run_id, seq, epoch, kind, key, body, blob)
+      join held h on h.run_id = e.run_id
+  )
+  select h.run_id, h.cancel, h.inbox_seq from held h;
+end $function$;
+
+create or replace function longhaul.append_one(p_worker uuid, p_lease_ms integer, p_run uuid, p_epoch integer, p_first integer, e_kind smallint[], e_key text[], e_body text[], e_blob text[], p_consumed integer[], p_set_state boolean, p_state text, p_state_blob text, a_id uuid[], a_key text[], a_kind text[], a_name text[], a_request text[], a_blob text[], a_hash text[], a_expires timestamptz[], p_expired uuid[])
+ returns table(verdict text, cancel text, inbox_seq integer)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+declare l longhaul.live;
+begin
+  select * into l from longhaul.live x
+   where x.run_id = p_run and x.epoch = p_epoch and x.worker_id = p_worker and x.journal_seq = p_first - 1 for update;
+  if not found then return query select 'lost', null::text, 0; return; end if;
+  if exists (select 1 from longhaul.approvals a where a.approval_id = any(p_expired) and a.status not in ('pending', 'expired')) then
+    return query select 'moved', l.cancel, l.inbox_seq; return;
+  end if;
+  update longhaul.live x
+     set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', journal_seq = x.journal_seq + coalesce(cardinality(e_kind), 0)
+   where x.run_id = p_run;
+  insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob)
+  select p_run, p_first - 1 + e.place, p_epoch, e.kind, e.key, e.body, e.blob
+    from unnest(e_kind, e_key, e_body, e_blob) with ordinality e(kind, key, body, blob, place);
+  if p_consumed is not null then
+    delete from longhaul.inbox i where i.run_id = p_run and i.seq = any(p_consumed);
+  end if;
+  if p_set_state then
+    update longhaul.threads t set state = p_state, state_blob = p_state_blob, updated_at = clock_timestamp() where t.thread_no = l.thread_no;
+  end if;
+  if a_id is not null then
+    insert into longhaul.approvals (approval_id, run_id, tenant_id, step_key, kind, name, request, request_blob, request_hash, expires_at)
+    select a.id, p_run, r.tenant_id, a.key, a.kind, a.name, a.request, a.blob, a.hash, a.expires
+      from unnest(a_id, a_key, a_kind, a_name, a_request, a_blob, a_hash, a_expires) a(id, key, kind, name, request, blob, hash, expires)
+     cross join longhaul.runs r where r.run_id = p_run;
+  end if;
+  if p_expired is not null then
+    update longhaul.approvals a set status = 'expired', resolved_at = clock_timestamp() where a.approval_id = any(p_expired) and a.status = 'pending';
+  end if;
+  return query select 'done', l.cancel, l.inbox_seq;
+end $function$;
+
+create or replace function longhaul.cancel(p_run uuid, p_reason text)
+ returns text
+ language plpgsql
+as $function$
+declare l longhaul.live; items longhaul.item[];
+begin
+  select * into l from longhaul.live x where x.run_id = p_run for update;
+  if not found then
+    return case when exists (select 1 from longhaul.outcomes o where o.run_id = p_run) then 'finished' else 'unknown' end;
+  end if;
+  if l.state = 'running' then
+    update longhaul.live x set cancel = coalesce(x.cancel, p_reason) where x.run_id = p_run;
+    return 'requested';
+  end if;
+  if l.parent_id is not null then perform 1 from longhaul.live p where p.run_id = l.parent_id for update; end if;
+  if l.thread_no is not null then perform 1 from longhaul.threads t where t.thread_no = l.thread_no for update; end if;
+  if l.state = 'queued' then perform longhaul.unready(array[p_run]); end if;
+  items := longhaul.end_idle(array[p_run], 'cancelled', p_reason);
+  perform longhaul.push(items);
+  return 'cancelled';
+end $function$;
+
+create or replace function longhaul.cascade_children(p_limit integer)
+ returns uuid[]
+ language plpgsql
+as $function$
+begin
+  delete from longhaul.cancel_cascade c
+   where not exists (select 1 from longhaul.live l where l.parent_id = c.parent_id and l.cancel is null);
+  return array(select l.run_id from longhaul.cancel_cascade c join longhaul.live l on l.parent_id = c.parent_id and l.cancel is null limit p_limit);
+end $function$;
+
+create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_queue text, p_builds text[], p_bands smallint[], p_k integer, p_lanes integer, p_floor bigint)
+ returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+begin
+return query
+with cand as materialized (   -- 1. lanes, the least served first; one index descent per (build, band)
+  select l.lane_id, l.tenant_id from unnest(p_builds, p_bands) p(build, band)
+   cross join lateral (
+     select x.lane_id, x.tenant_id from longhaul.lanes x
+      where x.queue = p_queue and x.build = p.build and x.band = p.band and x.runnable and x.vtime >= p_floor
+      order by x.vtime limit p_lanes for update skip locked) l
+   limit p_lanes
+), quota as materialized (    -- 2. their tenants' room, strict under the row lock
+  select t.tenant_id, t.weight, case when t.paused then 0 else greatest(t.cap - t.in_flight, 0) end as room
+    from longhaul.tenants t where t.queue = p_queue and t.tenant_id in (select c.tenant_id from cand c) for update skip locked
+), per as materialized (
+  select c.lane_id, c.tenant_id, q.room, q.weight, ceil(p_k::float8 / (select count(*) from cand))::int as share
+    from cand c join quota q using (tenant_id)
+), pick as materialized (     -- 3. the first runs of each lane, within its share and its tenant's room
+  select y.lane_id, y.tenant_id, y.prio, y.run_id from (
+    select p.tenant_id, p.room, r.lane_id, r.prio, r.run_id, row_number() over (partition by p.tenant_id order by r.prio, r.run_id) as place
+      from per p cross join lateral (
+        select x.lane_id, x.prio, x.run_id from longhaul.ready x where x.lane_id = p.lane_id order by x.prio, x.run_id limit least(p.share, p.room)) r
+  ) y where y.place <= y.room limit p_k
+), held as materialized (     -- 4. their live rows; a run that somebody is cancelling this moment is left to them
+  select l.run_id from longhaul.live l where l.run_id in (select p.run_id from pick p) and l.state = 'queued' for update skip locked
+), del as (
+  delete from longhaul.ready r using pick p join held h using (run_id)
+   where r.lane_id = p.lane_id and r.prio = p.prio and r.run_id = p.run_id returning r.run_id, r.lane_id
+), mine as (
+  update longhaul.live l
+     set state = 'running', worker_id = p_worker, epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, claim_seq = l.journal_seq + 1,
+         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0
+    from del d where l.run_id = d.run_id returning l.*
+), noted as (
+  insert into longhaul.journal (run_id, seq, epoch, kind, body)
+  select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
+), counted as materialized (
+  select p.lane_id, p.tenant_id, p.room, p.weight, count(d.run_id)::int as n, sum(count(d.run_id)) over (partition by p.tenant_id)::int as tn
+    from per p left join del d using (lane_id) group by p.lane_id, p.tenant_id, p.room, p.weight
+), moved as (
+  update longhaul.lanes l
+     set ready = l.ready - c.n, vtime = l.vtime + greatest(c.n, 1) * (1000000 / c.weight), head_at = clock_timestamp(),
+         runnable = l.ready - c.n > 0 and c.room - c.tn > 0
+    from counted c where l.lane_id = c.lane_id
+), taken as (
+  update longhaul.tenants t set in_flight = t.in_flight + c.tn
+    from (select distinct k.tenant_id, k.tn from counted k where k.tn > 0) c where t.queue = p_queue and t.tenant_id = c.tenant_id
+)
+select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
+       r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
+       r.input, r.input_blob, r.options, r.metadata, r.created_at
+  from mine m join longhaul.runs r on r.run_id = m.run_id;
+end $function$;
+
+create or replace function longhaul.claim_isolated(p_worker uuid, p_lease_ms integer, p_run uuid)
+ returns boolean
+ language plpgsql
+as $function$
+declare l longhaul.live;
+begin
+  select * into l from longhaul.live x where x.run_id = p_run and x.isolate and x.state = 'queued' for update skip locked;
+  if not found then return false; end if;
+  update longhaul.tenants t set in_flight = t.in_flight + 1 from longhaul.lanes n
+   where n.lane_id = l.lane_id and t.queue = n.queue and t.tenant_id = n.tenant_id and t.in_flight < t.cap and not t.paused;
+  if not found then return false; end if;
+  update longhaul.live x
+     set state = 'running', worker_id = p_worker, epoch = x.epoch + 1, journal_seq = x.journal_seq + 1, claim_seq = x.journal_seq + 1,
+         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0
+   where x.run_id = p_run;
+  insert into longhaul.journal (run_id, seq, epoch, kind, body)
+  values (p_run, l.journal_seq + 1, l.epoch + 1, 1, '{"worker":"' || p_worker || '","isolated":true}');
+  return true;
+end $function$;
+
+create or replace function longhaul.conclude(endings ending[])
+ returns item[]
+ language plpgsql
+as $function$
+declare gone longhaul.live[]; news longhaul.item[]; handed longhaul.item[];
+begin
+  if endings is null then return null; end if;
+  with deleted as (
+    delete from longhaul.live l using unnest(endings) e where l.run_id = e.run_id returning l.*
+  ) select array_agg(d::longhaul.live) into gone from deleted d;
+  insert into longhaul.outcomes (run_id, tenant_id, status, reason, output, output_blob, failure, active_ms, epoch, entries)
+  select e.run_id, r.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch, g.journal_seq
+    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id;
+  insert into longhaul.cancel_cascade (parent_id)
+  select g.run_id from unnest(gone) g where exists (select 1 from longhaul.live c where c.parent_id = g.run_id) on conflict do nothing;
+  update longhaul.approvals a set status = 'cancelled', resolved_at = clock_timestamp()
+   where a.run_id in (select g.run_id from unnest(gone) g) and a.status = 'pending';
+  delete from longhaul.inbox i using unnest(gone) g where i.run_id = g.run_id and g.inbox_seq > 0;
+  select longhaul.receive(
+           array_agg(g.parent_id), array_agg('child'::text), array_agg('child:' || g.run_id),
+           array_agg('{"status":"' || e.status || '"' || coalesce(',"reason":' || to_json(e.reason), '')
+                     || coalesce(',"output":' || e.output, '') || coalesce(',"failure":' || e.failure, '') || '}'),
+           array_agg(e.output_blob), array_agg(e.status <> 'succeeded'))
+    into news
+    from unnest(gone) g join unnest(endings) e on e.run_id = g.run_id where g.parent_id is not null;
+  select longhaul.hand_over(array_agg(g.thread_no), array_agg(g.run_id)) into handed from unnest(gone) g where g.thread_no is not null;
+  return news || handed;
+end $function$;
+
+create or replace function longhaul.deliver(p_run uuid, p_kind text, p_key text, p_body text, p_blob text, p_inbox_max integer)
+ returns text
+ language plpgsql
+as $function$
+declare n int;
+begin
+  perform 1 from longhaul.live l where l.run_id = p_run for update;
+  if not found then
+    return case when exists (select 1 from longhaul.outcomes o where o.run_id = p_run) then 'finished' else 'unknown' end;
+  end if;
+  select count(*) into n from longhaul.inbox i where i.run_id = p_run;
+  if n >= p_inbox_max then return 'full'; end if;
+  perform longhaul.push(longhaul.receive(array[p_run], array[p_kind], array[p_key], array[p_body], array[p_blob], array[false]));
+  return 'delivered';
+end $function$;
+
+create or replace function longhaul.end_idle(p_run uuid[], p_status text, p_reason text)
+ returns item[]
+ language plpgsql
+as $function$
+begin
+  perform 1 from longhaul.live p where p.run_id in (select l.parent_id from longhaul.live l where l.run_id = any(p_run)) order by p.run_id desc for update;
+  perform 1 from longhaul.threads t join longhaul.live l on l.thread_no = t.thread_no where l.run_id = any(p_run) order by t.thread_no for update of t;
+  delete from longhaul.thread_queue q using longhaul.live l where l.run_id = any(p_run) and q.thread_no = l.thread_no and q.run_id = l.run_id;
+  delete from longhaul.waits w where w.run_id = any(p_run);
+  delete from longhaul.later d where d.run_id = any(p_run);
+  update longhaul.live l set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1 where l.run_id = any(p_run);
+  insert into longhaul.journal (run_id, seq, epoch, kind, body)
+  select l.run_id, l.journal_seq, l.epoch, 3, '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(p_reason), '') || '}'
+    from longhaul.live l where l.run_id = any(p_run);
+  return longhaul.conclude(array(select (u, p_status, p_reason, null, null, null, 0)::longhaul.ending from unnest(p_run) u));
+end $function$;
+
+create or replace function longhaul.enter_thread(p_thread bigint[], p_seq bigint[], p_run uuid[])
+ returns uuid[]
+ language plpgsql
+as $function$
+declare started uuid[];
+begin
+  perform 1 from longhaul.threads t where t.thread_no = any(p_thread) order by t.thread_no for update;
+  with asked as materialized (
+    select u.thread_no, u.seq, u.run_id, row_number() over (partition by u.thread_no order by u.seq) as place
+      from unnest(p_thread, p_seq, p_run) u(thread_no, seq, run_id)
+  ), won as (
+    update longhaul.threads t set active_run = a.run_id, updated_at = clock_timestamp()
+      from asked a where a.place = 1 and t.thread_no = a.thread_no and t.active_run is null returning a.run_id
+  ), queued as (
+    insert into longhaul.thread_queue (thread_no, seq, run_id)
+    select a.thread_no, a.seq, a.run_id from asked a where a.run_id not in (select w.run_id from won w)
+  )
+  select array_agg(w.run_id) into started from won w;
+  return started;
+end $function$;
+
+create or replace function longhaul.fork(p_new uuid, p_source uuid, p_keep integer[], p_new_input boolean, p_input text, p_input_blob text)
+ returns boolean
+ language plpgsql
+as $function$
+declare r longhaul.runs; l longhaul.lanes;
+begin
+  select * into r from longhaul.runs x where x.run_id = p_source;
+  if not found then return false; end if;
+  select * into l from longhaul.lanes x where x.lane_id = r.lane_id;
+  perform longhaul.submit(
+    array[p_new], array[p_new], array[null::uuid], array[null::text], array[0::smallint], array[false], array[p_source],
+    array[r.tenant_id], array[r.agent], array[r.build], array[r.queue], array[l.band], array[r.priority], array[null::uuid], array[false],
+    array[null::text], array[null::text], array[case when p_new_input then p_input else r.input end],
+    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz]);
+  insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob, at)
+  select p_new, k.place, 0, j.kind, j.key, j.body, j.blob, j.at
+    from unnest(p_keep) with ordinality k(seq, place) join longhaul.journal j on j.run_id = p_source and j.seq = k.seq;
+  update longhaul.live x set journal_seq = coalesce(cardinality(p_keep), 0), claim_seq = coalesce(cardinality(p_keep), 0) where x.run_id = p_new;
+  return true;
+end $function$;
+
+create or replace function longhaul.free_worker(p_worker uuid)
+ returns integer
+ language plpgsql
+as $function$
+declare n int;
+begin
+  update longhaul.workers w set state = 'lost' where w.worker_id = p_worker and w.state <> 'stopped';
+  with held as materialized (
+    select l.run_id from longhaul.live l where l.worker_id = p_worker and l.state = 'running' order by l.run_id desc for update
+  )
+  update longhaul.live l set expires_at = clock_timestamp() - interval '1 millisecond' from held h where l.run_id = h.run_id;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+create or replace function longhaul.hand_over(p_thread bigint[], p_run uuid[])
+ returns item[]
+ language plpgsql
+as $function$
+declare handed longhaul.item[];
+begin
+  if p_thread is null then return null; end if;
+  perform 1 from longhaul.threads t where t.thread_no = any(p_thread) order by t.thread_no for update;
+  with left_by as materialized (
+    select t.thread_no from longhaul.threads t join unnest(p_thread, p_run) u(thread_no, run_id)
+        on t.thread_no = u.thread_no and t.active_run = u.run_id
+  ), next as materialized (
+    select b.thread_no, q.seq, q.run_id from left_by b
+      left join lateral (select q.seq, q.run_id from longhaul.thread_queue q where q.thread_no = b.thread_no order by q.seq limit 1) q on true
+  ), moved as (
+    update longhaul.threads t set active_run = n.run_id, updated_at = clock_timestamp() from next n where t.thread_no = n.thread_no
+  ), gone as (
+    delete from longhaul.thread_queue q using next n where q.thread_no = n.thread_no and q.seq = n.seq returning q.run_id
+  )
+  select array_agg((l.lane_id, l.prio, l.run_id)::longhaul.item) into handed from gone g join longhaul.live l on l.run_id = g.run_id;
+  return handed;
+end $function$;
+
+create or replace function longhaul.heartbeat(p_worker uuid, p_lease_ms integer, p_run uuid[], p_epoch integer[])
+ returns table(run_id uuid, held boolean, cancel text, inbox_seq integer)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+begin
+  update longhaul.workers w set seen_at = clock_timestamp() where w.worker_id = p_worker;
+  return query
+  with free as materialized (
+    select l.run_id from longhaul.live l join unnest(p_run, p_epoch) f(run_id, epoch) on l.run_id = f.run_id and l.epoch = f.epoch
+     where l.worker_id = p_worker order by l.run_id desc for update of l skip locked
+  ), kept as (
+    update longhaul.live l set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond'
+      from free f where l.run_id = f.run_id returning l.run_id, l.cancel, l.inbox_seq
+  )
+  select f.run_id, coalesce(l.epoch = f.epoch and l.worker_id = p_worker, false), coalesce(k.cancel, l.cancel), coalesce(k.inbox_seq, l.inbox_seq)
+    from unnest(p_run, p_epoch) f(run_id, epoch) left join longhaul.live l on l.run_id = f.run_id left join kept k on k.run_id = f.run_id;
+end $function$;
+
+create or replace function longhaul.present(p_queue text, p_build text, p_band smallint)
+ returns bigint
+ language sql
+ stable
+as $function$
+  select coalesce((select m.vtime from longhaul.lanes m
+                    where m.queue = p_queue and m.build = p_build and m.band = p_band and m.runnable
+                    order by m.vtime limit 1), 0)
+$function$;
+
+create or replace function longhaul.promote(p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare due uuid[]; woken uuid[]; entering uuid[]; starts uuid[]; items longhaul.item[];
+begin
+  select array_agg(x.run_id) into due from (
+    select l.run_id from longhaul.live l
+     where l.run_id in (select d.run_id from longhaul.later d where d.due_at <= clock_timestamp() order by d.due_at limit p_limit)
+     order by l.run_id desc for update skip locked) x;
+  if due is null then return 0; end if;
+  with gone as (
+    delete from longhaul.later d where d.run_id = any(due) and d.due_at <= clock_timestamp() returning d.run_id
+  ) select array_agg(g.run_id) into woken from gone g;
+  if woken is null then return 0; end if;
+  delete from longhaul.waits w where w.run_id = any(woken);
+  update longhaul.live l set state = 'queued', need = 0 where l.run_id = any(woken) and l.state = 'waiting';
+  -- a run that never started enters its thread only now; one that did start has never left it
+  select array_agg(l.run_id) into entering from longhaul.live l where l.run_id = any(woken) and l.thread_no is not null and l.epoch = 0;
+  if entering is not null then
+    select longhaul.enter_thread(array_agg(l.thread_no), array_agg(r.thread_seq), array_agg(l.run_id)) into starts
+      from longhaul.live l join longhaul.runs r using (run_id) where l.run_id = any(entering);
+  end if;
+  items := array(
+    select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l
+     where l.run_id = any(woken) and l.state = 'queued' and not l.isolate
+       and (entering is null or l.run_id <> all(entering) or l.run_id = any(starts)));
+  perform longhaul.push(items);
+  return cardinality(woken);
+end $function$;
+
+create or replace function longhaul.push(items item[])
+ returns void
+ language plpgsql
+as $function$
+begin
+  if items is null then return; end if;
+  perform 1 from longhaul.lanes l where l.lane_id in (select i.lane_id from unnest(items) i) order by l.lane_id for update;
+  insert into longhaul.ready (lane_id, prio, run_id) select i.lane_id, i.prio, i.run_id from unnest(items) i;
+  update longhaul.lanes l
+     set ready = l.ready + n.n,
+         head_at = case when l.ready = 0 then clock_timestamp() else l.head_at end,
+         -- ready > 0 and not runnable means parked by a cap: only a freed slot un-parks it
+         runnable = case when l.ready = 0 then true else l.runnable end,
+         vtime = case when l.ready = 0 then greatest(l.vtime, longhaul.present(l.queue, l.build, l.band)) else l.vtime end
+    from (select i.lane_id, count(*)::int n from unnest(items) i group by 1) n
+   where l.lane_id = n.lane_id;
+end $function$;
+
+create or replace function longhaul.receive(p_run uuid[], p_kind text[], p_key text[], p_body text[], p_blob text[], p_bad boolean[])
+ returns item[]
+ language plpgsql
+as $function$
+declare items longhaul.item[]; woken uuid[];
+begin
+  if p_run is null then return null; end if;
+  perform 1 from longhaul.live l where l.run_id = any(p_run) order by l.run_id desc for update;
+  with message as materialized (
+    select l.run_id, l.state, u.kind, u.key, u.body, u.blob, u.bad, l.inbox_seq + row_number() over (partition by l.run_id order by u.place) as seq
+      from unnest(p_run, p_kind, p_key, p_body, p_blob, p_bad) with ordinality u(run_id, kind, key, body, blob, bad, place)
+      join longhaul.live l on l.run_id = u.run_id
+  ), put as (
+    insert into longhaul.inbox (run_id, seq, kind, key, body, blob)
+    select m.run_id, m.seq, m.kind, m.key, m.body, m.blob from message m
+  ), hit as (
+    delete from longhaul.waits w using message m where w.run_id = m.run_id and w.key = m.key
+    returning w.run_id, w.key, w.fail_fast and m.bad as urgent
+  ), summed as materialized (
+    select m.run_id, max(m.seq)::int as last, bool_or(m.kind = 'nudge') as nudged,
+           (select count(*)::int from hit h where h.run_id = m.run_id) as hits,
+           coalesce((select bool_or(h.urgent) from hit h where h.run_id = m.run_id), false) as urgent
+      from message m group by m.run_id
+  ), told as (
+    update longhaul.live l
+       set inbox_seq = s.last, need = greatest(l.need - s.hits, 0),
+           state = case when l.state = 'waiting' and (s.nudged or s.urgent or (s.hits > 0 and l.need - s.hits <= 0)) then 'queued' else l.state end
+      from summed s where l.run_id = s.run_id returning l.run_id, l.lane_id, l.prio, l.state
+  )
+  select array_agg(t.run_id), array_agg((t.lane_id, t.prio, t.run_id)::longhaul.item) into woken, items
+    from told t join (select distinct m.run_id, m.state from message m) m using (run_id) where m.state = 'waiting' and t.state = 'queued';
+  if woken is not null then
+    delete from longhaul.waits w where w.run_id = any(woken);
+    delete from longhaul.later d where d.run_id = any(woken);
+  end if;
+  return items;
+end $function$;
+
+create or replace function longhaul.release_slots(freed integer[], items item[])
+ returns void
+ language plpgsql
+as $function$
+declare unpark int[]; locks int[];
+begin
+  if freed is not null then
+    with n as materialized (
+      select l.queue, l.tenant_id, count(*)::int n from unnest(freed) f join longhaul.lanes l on l.lane_id = f group by 1, 2
+    ), locked as materialized (
+      select t.queue, t.tenant_id, n.n, t.in_flight >= t.cap or t.paused as was_full
+        from longhaul.tenants t join n using (queue, tenant_id) order by 1, 2 for update of t
+    ), given as (
+      update longhaul.tenants t set in_flight = t.in_flight - k.n from locked k where t.queue = k.queue and t.tenant_id = k.tenant_id
+    )
+    select array_agg(l.lane_id) into unpark from longhaul.lanes l join locked k using (queue, tenant_id) where k.was_full;
+  end if;
+  locks := coalesce(unpark, '{}') || array(select i.lane_id from unnest(items) i);
+  if cardinality(locks) > 0 then
+    perform 1 from longhaul.lanes l where l.lane_id = any(locks) order by l.lane_id for update;
+  end if;
+  if unpark is not null then
+    update longhaul.lanes l
+       set runnable = l.ready > 0, vtime = greatest(l.vtime, longhaul.present(l.queue, l.build, l.band))
+     where l.lane_id = any(unpark);
+  end if;
+  perform longhaul.push(items);
+end $function$;
+
+create or replace function longhaul.resolve_approval(p_tenant text, p_approval uuid, p_status text, p_by text, p_answer text)
+ returns text
+ language plpgsql
+as $function$
+declare a longhaul.approvals; wanted uuid;
+begin
+  select x.run_id into wanted from longhaul.approvals x where x.approval_id = p_approval and x.tenant_id = p_tenant;
+  if not found then return 'unknown'; end if;
+  perform 1 from longhaul.live l where l.run_id = wanted for update;
+  if not found then return 'gone'; end if;
+  select * into a from longhaul.approvals x where x.approval_id = p_approval for update;
+  if a.status = 'expired' or (a.status = 'pending' and a.expires_at <= clock_timestamp()) then return 'expired'; end if;
+  if a.status = 'cancelled' then return 'gone'; end if;
+  if a.status <> 'pending' then return 'taken'; end if;
+  update longhaul.approvals x set status = p_status, resolved_at = clock_timestamp(), resolved_by = p_by, answer = p_answer where x.approval_id = p_approval;
+  perform longhaul.push(longhaul.receive(array[a.run_id], array['answer'], array['approval:' || p_approval], array[p_answer], array[null::text], array[false]));
+  return 'resolved';
+end $function$;
+
+create or replace function longhaul.resume(p_run uuid, p_by text)
+ returns boolean
+ language plpgsql
+as $function$
+declare l longhaul.live;
+begin
+  select * into l from longhaul.live x where x.run_id = p_run and x.state = 'paused' for update;
+  if not found then return false; end if;
+  update longhaul.live x
+     set state = 'queued', pause_reason = null, crashes = 0, isolate = false, epoch = x.epoch + 1, journal_seq = x.journal_seq + 1
+   where x.run_id = p_run;
+  insert into longhaul.journal (run_id, seq, epoch, kind, body)
+  values (p_run, l.journal_seq + 1, l.epoch + 1, 5, '{"by":' || to_json(p_by) || '}');
+  perform longhaul.push(array[(l.lane_id, l.prio, p_run)::longhaul.item]);
+  return true;
+end $function$;
+
+create or replace function longhaul.settle(p_worker uuid, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], p_move text[], p_inbox integer[], p_need integer[], p_due timestamptz[], p_active_ms bigint[], p_status text[], p_reason text[], p_output text[], p_output_blob text[], p_failure text[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[], c_run uuid[], c_seq integer[], w_run uuid[], w_key text[], w_due timestamptz[], w_fail_fast boolean[], w_label text[])
+ returns table(run_id uuid, verdict text)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+declare held longhaul.live[]; moved uuid[]; items longhaul.item[]; endings longhaul.ending[];
+begin
+  select array_agg(x) into held from (
+    select l.* from longhaul.live l join unnest(p_run, p_epoch, p_first) u(run_id, epoch, first) on l.run_id = u.run_id
+     where l.epoch = u.epoch and l.worker_id = p_worker and l.journal_seq = u.first - 1
+     order by l.run_id desc for update of l) x;
+  if held is null then return; end if;
+  select array_agg(h.run_id) into moved from unnest(held) h join unnest(p_run, p_move, p_inbox) u(run_id, move, inbox) on u.run_id = h.run_id
+   where u.move = 'finish' or u.move = 'pause' or (h.cancel is null and (u.move <> 'wait' or h.inbox_seq = u.inbox));
+
+  insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob)
+  select e.* from unnest(e_run, e_seq, e_epoch, e_kind, e_key, e_body, e_blob) e(run_id, seq, epoch, kind, key, body, blob)
+   where e.run_id = any(moved);
+  if c_run is not null then
+    delete from longhaul.inbox i using unnest(c_run, c_seq) c(run_id, seq) where i.run_id = c.run_id and i.seq = c.seq and c.run_id = any(moved);
+  end if;
+  update longhaul.live l
+     set journal_seq = l.journal_seq + u.n,
+         state = case u.move when 'wait' then 'waiting' when 'pause' then 'paused' else 'queued' end,
+         worker_id = null, expires_at = null, claimed_at = null, need = coalesce(u.need, 0), active_ms = l.active_ms + u.active,
+         crashes = case when l.journal_seq + u.n > l.claim_seq + 1 then 0 else l.crashes end,
+         isolate = l.isolate and u.move = 'yield',
+         pause_reason = case when u.move = 'pause' then coalesce(u.reason, 'paused') end
+    from unnest(p_run, p_count, p_move, p_need, p_active_ms, p_reason) u(run_id, n, move, need, active, reason)
+   where l.run_id = u.run_id and l.run_id = any(moved) and u.move <> 'finish';
+  insert into longhaul.waits (run_id, key, due_at, fail_fast, label)
+  select w.* from unnest(w_run, w_key, w_due, w_fail_fast, w_label) w(run_id, key, due_at, fail_fast, label) where w.run_id = any(moved);
+  insert into longhaul.later (run_id, due_at)
+  select u.run_id, u.due from unnest(p_run, p_due, p_move) u(run_id, due, move)
+   where u.run_id = any(moved) and u.due is not null and u.move = 'wait';
+
+  update longhaul.live l set journal_seq = l.journal_seq + u.n from unnest(p_run, p_count, p_move) u(run_id, n, move)
+   where l.run_id = u.run_id and u.move = 'finish' and l.run_id = any(moved);
+  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active)::longhaul.ending) into endings
+    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms)
+         u(run_id, move, status, reason, output, output_blob, failure, active)
+   where u.move = 'finish' and u.run_id = any(moved);
+  items := longhaul.conclude(endings)
+    || array(select (h.lane_id, h.prio, h.run_id)::longhaul.item from unnest(held) h join unnest(p_run, p_move) u(run_id, move) on u.run_id = h.run_id
+              where h.run_id = any(moved) and u.move = 'yield' and not h.isolate);
+  perform longhaul.release_slots((select array_agg(h.lane_id) from unnest(held) h where h.run_id = any(moved)), items);
+  return query
+    select h.run_id, case when moved is not null and h.run_id = any(moved) then 'done' when h.cancel is not null then 'cancel' else 'inbox' end
+      from unnest(held) h;
+end $function$;
+
+create or replace function longhaul.submit(p_run uuid[], p_root uuid[], p_parent uuid[], p_parent_key text[], p_depth smallint[], p_detached boolean[], p_forked uuid[], p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_priority smallint[], p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[], p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[])
+ returns table(asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+declare busy uuid[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
+begin
+  insert into longhaul.tenants (queue, tenant_id)
+  select distinct u.q, u.t from unnest(p_queue, p_tenant) u(q, t)
+   where not exists (select 1 from longhaul.tenants x where x.queue = u.q and x.tenant_id = u.t) order by 1, 2
+  on conflict do nothing;
+  insert into longhaul.lanes (queue, tenant_id, build, band)
+  select distinct u.q, u.t, u.b, u.n from unnest(p_queue, p_tenant, p_build, p_band) u(q, t, b, n)
+   where not exists (select 1 from longhaul.lanes x where x.queue = u.q and x.tenant_id = u.t and x.build = u.b and x.band = u.n) order by 1, 2, 3, 4
+  on conflict do nothing;
+
+  if exists (select 1 from unnest(p_thread) t where t is not null) then
+    insert into longhaul.threads (tenant_id, thread_id)
+    select distinct u.t, u.th from unnest(p_tenant, p_thread) u(t, th) where u.th is not null order by 1, 2
+    on conflict do nothing;
+    perform 1 from longhaul.threads t join (select distinct u.t, u.th from unnest(p_tenant, p_thread) u(t, th)) u
+        on t.tenant_id = u.t and t.thread_id = u.th order by t.thread_no for update of t;
+    select array_agg(u.r) into busy from unnest(p_run, p_tenant, p_thread, p_reject_busy, p_idempotency) u(r, tn, th, rj, ik)
+      join longhaul.threads t on t.tenant_id = u.tn and t.thread_id = u.th
+     where u.rj and t.active_run is not null and t.active_run <> u.r
+       and not exists (select 1 from longhaul.runs x where x.tenant_id = u.tn and x.idempotency_key = u.ik);
+  end if;
+
+  with asked as materialized (
+    select u.*, l.lane_id as lane, t.thread_no, t.next_seq - 1 + row_number() over (partition by t.thread_no order by u.run) as seq
+      from unnest(p_run, p_root, p_parent, p_parent_key, p_depth, p_detached, p_forked, p_tenant, p_agent, p_build, p_queue, p_band,
+                  p_priority, p_thread, p_idempotency, p_request_hash, p_input, p_input_blob, p_options, p_metadata, p_run_at)
+           u(run, root, parent, parent_key, depth, detached, forked, tenant, agent, build, queue, band,
+             priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at)
+      join longhaul.lanes l on l.queue = u.queue and l.tenant_id = u.tenant and l.build = u.build and l.band = u.band
+      left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread
+     where busy is null or u.run <> all(busy)
+  ), kept as (
+    insert into longhaul.runs (run_id, root_id, parent_id, parent_key, depth, detached, forked_from, tenant_id, agent, build, queue, priority,
+                               thread_id, thread_seq, lane_id, idempotency_key, request_hash, input, input_blob, options, metadata, run_at)
+    select a.run, a.root, a.parent, a.parent_key, a.depth, a.detached, a.forked, a.tenant, a.agent, a.build, a.queue, a.priority,
+           a.thread, case when a.thread is null then null else a.seq end, a.lane, a.idempotency, a.request_hash, a.input, a.input_blob,
+           a.options::jsonb, a.metadata::jsonb, a.run_at
+      from asked a on conflict do nothing returning runs.run_id
+  ), born as (
+    insert into longhaul.live (run_id, parent_id, thread_no, lane_id, prio, state)
+    select a.run, a.parent, a.thread_no, a.lane, a.priority, 'queued' from asked a join kept k on k.run_id = a.run
+  ), counted as (
+    update longhaul.threads t set next_seq = t.next_seq + n.n, agent = n.agent, updated_at = clock_timestamp()
+      from (select a.thread_no, count(*) n, max(a.agent) agent from asked a join kept k on k.run_id = a.run where a.thread_no is not null group by 1) n
+     where t.thread_no = n.thread_no
+  ), delayed as (
+    insert into longhaul.later (run_id, due_at)
+    select a.run, a.run_at from asked a join kept k on k.run_id = a.run where a.run_at > clock_timestamp() returning later.run_id
+  )
+  select array_agg(k.run_id), array_agg((a.lane, a.priority, a.run)::longhaul.item) filter (where a.thread is null and d.run_id is null),
+         array_agg(a.run) filter (where a.thread is not null and d.run_id is null)
+    into added, items, entering
+    from kept k join asked a on a.run = k.run_id left join delayed d on d.run_id = k.run_id;
+
+  if entering is not null then
+    select longhaul.enter_thread(array_agg(v.thread_no), array_agg(r.thread_seq), array_agg(r.run_id)) into starts
+      from longhaul.runs r join longhaul.live v using (run_id) where r.run_id = any(entering);
+    items := items || array(select (v.lane_id, v.prio, v.run_id)::longhaul.item from longhaul.live v where v.run_id = any(starts));
+  end if;
+  perform longhaul.push(items);
+
+  return query
+    select u.r, coalesce(x.run_id, u.r), added is null or u.r <> all(added), x.request_hash is not distinct from u.h,
+           case when busy is not null and u.r = any(busy) then 'busy' end
+      from unnest(p_run, p_tenant, p_idempotency, p_request_hash) u(r, tn, ik, h)
+      left join longhaul.runs x on (x.tenant_id = u.tn and x.idempotency_key = u.ik) or (u.ik is null and x.run_id = u.r);
+end $function$;
+
+create or replace function longhaul.sweep(p_limit integer, p_crashes_max integer, p_can_isolate boolean)
+ returns table(run_id uuid, worker_id uuid, became text)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+declare lost longhaul.live[]; stopped uuid[]; items longhaul.item[];
+begin
+  select array_agg(x) into lost from (
+    select l.* from longhaul.live l where l.state = 'running' and l.expires_at < clock_timestamp()
+     order by l.run_id desc limit p_limit for update skip locked) x;
+  if lost is null then return; end if;
+  select array_agg(x.run_id) into stopped from unnest(lost) x where x.cancel is not null;
+  update longhaul.live l
+     set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, worker_id = null, expires_at = null, claimed_at = null, crashes = v.crashes,
+         state = case when v.paused then 'paused' else 'queued' end,
+         isolate = not v.paused and p_can_isolate and v.crashes >= p_crashes_max,
+         pause_reason = case when v.paused then 'quarantined: the process that ran it died ' || v.crashes || ' times without progress' end,
+         active_ms = l.active_ms + greatest(0, extract(epoch from (l.expires_at - l.claimed_at)) * 1000)::bigint
+    from (select x.run_id, case when x.journal_seq > x.claim_seq then 0 else x.crashes + 1 end as crashes,
+                 x.journal_seq = x.claim_seq and (x.isolate or (not p_can_isolate and x.crashes >= p_crashes_max)) as paused
+            from unnest(lost) x) v
+   where l.run_id = v.run_id and (stopped is null or l.run_id <> all(stopped));
+  insert into longhaul.journal (run_id, seq, epoch, kind, body)
+  select x.run_id, x.journal_seq + 1, x.epoch + 1, 4, '{"worker":"' || x.worker_id || '"}' from unnest(lost) x
+   where stopped is null or x.run_id <> all(stopped);
+  if stopped is not null then
+    update longhaul.live l set state = 'queued', worker_id = null, expires_at = null where l.run_id = any(stopped);
+    items := longhaul.end_idle(stopped, 'cancelled', (select min(x.cancel) from unnest(lost) x where x.cancel is not null));
+  end if;
+  items := items || array(
+    select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l join unnest(lost) x on x.run_id = l.run_id
+     where l.state = 'queued' and not l.isolate);
+  perform longhaul.release_slots((select array_agg(x.lane_id) from unnest(lost) x), items);
+  return query
+    select x.run_id, x.worker_id, case when l.run_id is null then 'cancelled' when l.isolate then 'isolated' else l.state end
+      from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id;
+end $function$;
+
+create or replace function longhaul.take_intake(p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare n int;
+begin
+  with taken as materialized (
+    delete from longhaul.intake i using (
+      select x.run_id from longhaul.intake x order by x.run_id limit p_limit for update skip locked) y
+     where i.run_id = y.run_id returning i.*
+  ), arrays as materialized (
+    select count(*)::int as n, array_agg(run_id) r, array_agg(null::uuid) nu, array_agg(null::text) nt, array_agg(0::smallint) zero,
+           array_agg(false) f, array_agg(tenant_id) tn, array_agg(agent) ag, array_agg(build) bu, array_agg(queue) qu, array_agg(band) ba,
+           array_agg(priority) pr, array_agg(thread_id) th, array_agg(input) inp, array_agg(input_blob) ib,
+           array_agg(options::text) op, array_agg(metadata::text) me, array_agg(run_at) ra
+      from taken
+  )
+  select a.n into n from arrays a
+    left join lateral (select count(*) from longhaul.submit(a.r, a.r, a.nu, a.nt, a.zero, a.f, a.nu, a.tn, a.ag, a.bu, a.qu, a.ba, a.pr, a.th, a.f,
+                                                  a.nt, a.nt, a.inp, a.ib, a.op, a.me, a.ra)) s on a.n > 0;
+  return n;
+end $function$;
+
+create or replace function longhaul.tick(p_worker uuid, p_queues text[], p_build text, p_limit integer, p_crashes_max integer, p_can_isolate boolean)
+ returns table(did text, runnable boolean, isolated uuid[], children uuid[])
+ language plpgsql
+as $function$
+declare did text;
+begin
+  update longhaul.workers w set seen_at = clock_timestamp() where w.worker_id = p_worker and w.seen_at < clock_timestamp() - interval '5 seconds';
+  if longhaul.promote(p_limit) > 0 then did := 'promoted';
+  elsif exists (select 1 from longhaul.intake) then
+    if longhaul.take_intake(p_limit) > 0 then did := 'taken'; end if;
+  elsif exists (select 1 from longhaul.live l where l.state = 'running' and l.expires_at < clock_timestamp()) then
+    if (select count(*) from longhaul.sweep(p_limit, p_crashes_max, p_can_isolate)) > 0 then did := 'swept'; end if;
+  end if;
+  return query select did,
+    exists (select 1 from longhaul.lanes l where l.runnable and l.queue = any(p_queues) and l.build = p_build),
+    case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
+    case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end;
+end $function$;
+
+create or replace function longhaul.unready(p_run uuid[])
+ returns void
+ language plpgsql
+as $function$
+begin
+  perform 1 from longhaul.lanes n where n.lane_id in (select l.lane_id from longhaul.live l where l.run_id = any(p_run)) order by n.lane_id for update;
+  with gone as (
+    delete from longhaul.ready r using longhaul.live l
+     where l.run_id = any(p_run) and r.lane_id = l.lane_id and r.prio = l.prio and r.run_id = l.run_id returning r.lane_id
+  ), counted as (select g.lane_id, count(*)::int n from gone g group by 1)
+  update longhaul.lanes l set ready = l.ready - c.n, runnable = l.runnable and l.ready - c.n > 0 from counted c where l.lane_id = c.lane_id;
+end $function$;
