@@ -17,7 +17,7 @@ export const catalogue = {
   AGENT_INVALID: {
     status: 400,
     message: "Agent {agent} is not usable: {problem}.",
-    hint: "Correct its declaration: agent({ name, run, … }).",
+    hint: "Correct its declaration, in the call of agent().",
     retryable: false,
   },
   AGENT_UNKNOWN: {
@@ -48,6 +48,30 @@ export const catalogue = {
     status: 409,
     message: "Approval {approval} was already answered: {status} by {by}.",
     hint: "The first answer holds. To decide anew, fork the run before the approval.",
+    retryable: false,
+  },
+  BODY_ENCODED: {
+    status: 415,
+    message: "The body is encoded ({encoding}); only plain bodies are read.",
+    hint: "Send it without Content-Encoding.",
+    retryable: false,
+  },
+  BODY_INVALID: {
+    status: 400,
+    message: "The body is not JSON: {problem} (line {line}, column {column}).",
+    hint: "Send valid JSON in UTF-8.",
+    retryable: false,
+  },
+  BODY_TOO_DEEP: {
+    status: 400,
+    message: "The body nests deeper than {limit} levels.",
+    hint: "Flatten the value, or send it as a text and parse it in the agent.",
+    retryable: false,
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    message: "The body is larger than {limit} bytes.",
+    hint: "Send less, put large data elsewhere and send its address, or raise the server's limit bodyBytesMax.",
     retryable: false,
   },
   CHECKPOINT_IN_PARALLEL: {
@@ -90,6 +114,12 @@ export const catalogue = {
     status: 400,
     message: "The command cannot be understood: {problem}.",
     hint: "{fix}",
+    retryable: false,
+  },
+  CONCURRENCY_INVALID: {
+    status: 422,
+    message: "A concurrency of {value} is not usable.",
+    hint: "Give a whole number of at least 1, or leave it out for all at once.",
     retryable: false,
   },
   CONFIG_INVALID: {
@@ -153,6 +183,12 @@ export const catalogue = {
     hint: "Deploy code that asks for the same steps, then release the run: longhaul runs retry {run}; or fork it before the step that changed.",
     retryable: false,
   },
+  HOST_FORBIDDEN: {
+    status: 403,
+    message: "This server is not called {host}.",
+    hint: "Use localhost, or add the name to the server's option hosts.",
+    retryable: false,
+  },
   IDEMPOTENCY_IN_TRANSACTION: {
     status: 400,
     message: "A submit inside your own transaction cannot carry an idempotency key.",
@@ -183,6 +219,12 @@ export const catalogue = {
     hint: "Start one there with `longhaul dev` or `longhaul start`, or name a database with DATABASE_URL or --database-url.",
     retryable: true,
   },
+  INTERNAL: {
+    status: 500,
+    message: "Something failed that was not foreseen (request {request}).",
+    hint: "Look for this request in the server's log.",
+    retryable: true,
+  },
   JOURNAL_FULL: {
     status: 422,
     message: "Run {run} has reached {limit} journal entries.",
@@ -192,13 +234,19 @@ export const catalogue = {
   KEY_INVALID: {
     status: 400,
     message: "The {kind} cannot be used: {reason}.",
-    hint: "Use text of 1 to 512 bytes without NUL; agents and steps take shorter names, see docs/reference/limits.md.",
+    hint: "Use text of 1 to 512 bytes in UTF-8 without NUL; an agent's name is also part of URLs: letters, digits, dots, hyphens.",
     retryable: false,
   },
   LEASE_LOST: {
     status: 409,
     message: "This worker no longer holds run {run}.",
     hint: "Another worker goes on with it; nothing is to be done.",
+    retryable: false,
+  },
+  LISTEN_FAILED: {
+    status: 500,
+    message: "The server cannot listen on {host}, port {port}: {reason}.",
+    hint: "Choose another host or port: --host, --port.",
     retryable: false,
   },
   MIGRATION_BLOCKED: {
@@ -225,10 +273,64 @@ export const catalogue = {
     hint: "A step's body is recorded as a whole: call the verb outside of it, or make it a child run.",
     retryable: false,
   },
+  NOTHING_TO_RESUME: {
+    status: 409,
+    message: "Run {run} waits for no answer.",
+    hint: "Look at the thread's state: its tasks list the questions that are open.",
+    retryable: false,
+  },
+  NOT_SUPPORTED: {
+    status: 422,
+    message: "{feature} is not supported yet.",
+    hint: "Leave it out of the request.",
+    retryable: false,
+  },
+  ORIGIN_FORBIDDEN: {
+    status: 403,
+    message: "Pages of {origin} may not use this server.",
+    hint: "Add the origin to the server's option origins if you trust it.",
+    retryable: false,
+  },
+  PORT_IN_USE: {
+    status: 500,
+    message: "Port {port} on {host} is taken by another program.",
+    hint: "Stop that program, or choose another port: --port 0 takes any that is free.",
+    retryable: false,
+  },
+  PUBLIC_WITHOUT_AUTH: {
+    status: 500,
+    message: "The server would listen on {host} and ask nobody who they are.",
+    hint: "Listen on 127.0.0.1, give the server an auth function, or set allowPublic if a proxy in front of it authenticates.",
+    retryable: false,
+  },
+  RACE_EMPTY: {
+    status: 422,
+    message: "ctx.race was given no branches.",
+    hint: "Give it at least one branch: a race without runners never ends.",
+    retryable: false,
+  },
+  REQUEST_INVALID: {
+    status: 422,
+    message: "The request is not valid: {problem}.",
+    hint: "Correct the request; details lists every path that is wrong.",
+    retryable: false,
+  },
+  RESUME_AMBIGUOUS: {
+    status: 422,
+    message: "Run {run} asks {count} questions, and one answer does not say which it answers.",
+    hint: "Resume with a map from interrupt id to answer; details lists the ids.",
+    retryable: false,
+  },
   RETRY_INVALID: {
     status: 400,
     message: "The retry policy cannot be used: {reason}.",
     hint: "Give a number of attempts, false, or an object of maxAttempts, initialMs, factor, maxMs and jitter.",
+    retryable: false,
+  },
+  ROUTE_NOT_FOUND: {
+    status: 404,
+    message: "There is nothing at this address.",
+    hint: "Check method and path; docs/reference/http.md lists them all.",
     retryable: false,
   },
   RUN_CANCELLED: {
@@ -279,6 +381,12 @@ export const catalogue = {
     hint: "Upgrade Longhaul on this machine; a newer one has already migrated this database.",
     retryable: false,
   },
+  SERVER_CLOSING: {
+    status: 503,
+    message: "This server is closing.",
+    hint: "Send the request again: another server, or the restarted one, answers it.",
+    retryable: true,
+  },
   STEP_TIMEOUT: {
     status: 408,
     message: "Step {step} took longer than {timeout}.",
@@ -290,6 +398,12 @@ export const catalogue = {
     message: "Run {run} has no step {step}.",
     hint: "See its steps with longhaul runs show {run}.",
     retryable: false,
+  },
+  STREAM_LIMIT: {
+    status: 429,
+    message: "Too many streams are open here ({open}).",
+    hint: "Close streams that nobody reads, try again later, or add a server.",
+    retryable: true,
   },
   THREAD_BUSY: {
     status: 409,
@@ -319,6 +433,12 @@ export const catalogue = {
     status: 422,
     message: "The tree of run {run} would have more than {limit} runs.",
     hint: "Raise limits.treeSize of the agent, or look for agents that spawn without end.",
+    retryable: false,
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    message: "The request does not say who sends it.",
+    hint: "Send a valid key.",
     retryable: false,
   },
   VALUE_NOT_SERIALIZABLE: {

@@ -1,0 +1,125 @@
+// Every limit of Longhaul in one place: what it bounds, its unit, and why it is not larger.
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+// Values: inputs, step results, outputs, states.
+
+/** Encoded values up to this many UTF-8 bytes lie in the journal's row; larger ones lie once in the blob store. */
+export const INLINE_VALUE_BYTES_MAX = 64 * KIB;
+/** Default limit of one encoded value, in UTF-8 bytes. */
+export const VALUE_BYTES_MAX = 16 * MIB;
+/** What the limit above can be raised to: beyond it V8 and PostgreSQL come near the end of what one string may hold. */
+export const VALUE_BYTES_HARD_MAX = 128 * MIB;
+/** Default limit of containers inside containers, in a value and in a request body: more is a mistake or an attack. */
+export const VALUE_DEPTH_MAX = 100;
+/** What the limit above can be raised to: the walk recurses, and this depth still fits the stack of a worker thread. */
+export const VALUE_DEPTH_HARD_MAX = 500;
+
+// Requests and answers over HTTP.
+
+/** Default limit of a request body after decompression, in bytes. */
+export const BODY_BYTES_MAX = 1 * MIB;
+/** What the limit above can be raised to. */
+export const BODY_BYTES_HARD_MAX = 32 * MIB;
+/** Containers inside containers in a request body. */
+export const BODY_DEPTH_MAX = VALUE_DEPTH_MAX;
+/** Rows of one page of a listing, by default and at most. */
+export const PAGE_SIZE_DEFAULT = 50;
+export const PAGE_SIZE_MAX = 200;
+/** Entries of a run's or an assistant's metadata, and its size as JSON in UTF-8 bytes: it is indexed and listed. */
+export const METADATA_KEYS_MAX = 64;
+export const METADATA_BYTES_MAX = 16 * KIB;
+/** Runs created by one batch request. */
+export const BATCH_RUNS_MAX = 1_000;
+
+// Names and keys.
+
+/** Tenants, queues, threads, idempotency and concurrency keys, signals: UTF-8 bytes. Two of them fit a btree entry. */
+export const KEY_BYTES_MAX = 512;
+/** Name of a step, in characters (code points). */
+export const STEP_NAME_CHARS_MAX = 200;
+/** Name of an agent, in characters: it is part of URLs and of file names. */
+export const AGENT_NAME_CHARS_MAX = 100;
+/** Why a run was cancelled or paused, in words. */
+export const REASON_CHARS_MAX = 1_000;
+
+// Runs and their trees.
+
+/** Journal entries of one run since its last checkpoint: a replay reads them all. */
+export const JOURNAL_ENTRIES_MAX = 50_000;
+/** Entries and encoded bytes that one statement appends; a group commit is split there. */
+export const APPEND_ENTRIES_MAX = 1_000;
+export const APPEND_BYTES_MAX = 8 * MIB;
+/** Children that one run may spawn in all. */
+export const CHILDREN_MAX = 1_000;
+/** Generations below a root run. */
+export const TREE_DEPTH_MAX = 8;
+/** Runs of one tree, its root included. */
+export const TREE_RUNS_MAX = 10_000;
+/** Waits that one run may have open at once. */
+export const OPEN_WAITS_MAX = 1_000;
+/** Unconsumed messages in one run's inbox: whoever sends one more is refused. */
+export const INBOX_MESSAGES_MAX = 10_000;
+/** Priority bands of a queue; 0 goes first. */
+export const PRIORITY_MAX = 9;
+
+// Time.
+
+/** How long a worker owns a run without being heard of. */
+export const LEASE_MS = 10 * SECOND_MS;
+/** A worker stops trusting a lease that it could not extend for this part of its length. */
+export const LEASE_TRUSTED_PART = 0.8;
+/** Durations that people write (sleeps, time-outs, expiries): ten years with their leap days. */
+export const DURATION_MS_MAX = 3_653 * DAY_MS;
+/** Text of a duration, in characters. */
+export const DURATION_CHARS_MAX = 100;
+/** Silence on an event stream before a heartbeat comment is sent: proxies cut at 30 to 60 s. */
+export const STREAM_HEARTBEAT_MS = 15 * SECOND_MS;
+/** How long a draining worker lets its runs reach a step boundary. */
+export const DRAIN_MS = 30 * SECOND_MS;
+
+// Retries and crashes.
+
+/** Attempts of one step, the first included. */
+export const ATTEMPTS_MAX = 100;
+/** Longest pause between two attempts that a policy may ask for. */
+export const RETRY_DELAY_MS_MAX = DAY_MS;
+/** Factor by which a policy may let the pause grow. */
+export const RETRY_FACTOR_MAX = 100;
+/** Longest pause that an error may ask for (`retryAfterMs`): a longer one is a mistake in a header. */
+export const RETRY_AFTER_MS_MAX = DAY_MS;
+/** Crashes without progress after which a run is tried alone in a process of its own. */
+export const CRASHES_BEFORE_ISOLATION = 2;
+
+// Descriptions of failures: bounded, because anything can be thrown.
+
+/** Message of one error, in UTF-16 units. */
+export const FAILURE_MESSAGE_CHARS_MAX = 8_192;
+/** Stack of one error, in UTF-16 units and in frames. */
+export const FAILURE_STACK_CHARS_MAX = 8_192;
+export const FAILURE_STACK_FRAMES_MAX = 50;
+/** Name and code of one error, in UTF-16 units. */
+export const FAILURE_NAME_CHARS_MAX = 200;
+/** Causes below an error. */
+export const FAILURE_CAUSES_MAX = 5;
+/** Errors kept of an AggregateError. */
+export const FAILURE_ERRORS_MAX = 10;
+/** A whole failure with everything below it: errors, and UTF-16 units of their texts together. */
+export const FAILURE_NODES_MAX = 32;
+export const FAILURE_CHARS_MAX = 64 * KIB;
+
+// One process.
+
+/** Event-stream clients of one server process. */
+export const STREAM_CLIENTS_MAX = 10_000;
+/** Event-stream clients of one tenant in one server process. */
+export const STREAM_CLIENTS_PER_TENANT_MAX = 1_000;
+/** Bytes queued for one client that reads too slowly, before it is cut off: it reconnects where it was. */
+export const STREAM_CLIENT_BUFFER_BYTES_MAX = 1 * MIB;
+/** Runs that one worker executes at once, by default and at most. */
+export const WORKER_SLOTS_DEFAULT = 64;
+export const WORKER_SLOTS_MAX = 1_000;
