@@ -1,0 +1,50 @@
+// How answers leave: any value as JSON, and every error as one shape that people, LangGraph's clients and programs can read.
+import { STATUS_CODES } from "node:http";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { fail, isLonghaulError, type LonghaulError } from "../domain/errors.ts";
+import { jsonText } from "./json.ts";
+import type { ServerLog } from "./options.ts";
+import type { Ctx } from "./request.ts";
+
+export const JSON_TYPE = "application/json; charset=utf-8";
+
+export function json(
+  c: Ctx,
+  value: unknown,
+  status: ContentfulStatusCode = 200,
+  headers: Record<string, string> = {},
+): Response {
+  return c.body(jsonText(value), status, { "content-type": JSON_TYPE, ...headers });
+}
+
+/**
+ * The body of an error: `code` for programs, `message` and `hint` for people, `detail` where LangGraph's clients look, `error` the
+ * status in words. What we did not foresee is logged with its stack and leaves as INTERNAL, without a word about its cause.
+ */
+export function errorResponse(c: Ctx, thrown: unknown, log: ServerLog): Response {
+  const error = isLonghaulError(thrown) ? thrown : unforeseen(c, thrown, log);
+  if (error.status >= 500) c.header("cache-control", "no-store");
+  if (error.status === 429 || error.status === 503) c.header("retry-after", "1");
+  return json(c, errorBody(error, c.var.requestId), error.status as ContentfulStatusCode);
+}
+
+function errorBody(error: LonghaulError, requestId: string | undefined): Record<string, unknown> {
+  const { code, status, message, hint, retryable, details } = error;
+  return {
+    code,
+    error: STATUS_CODES[status] ?? "Error",
+    message,
+    hint,
+    detail: message,
+    retryable,
+    details,
+    requestId,
+  };
+}
+
+function unforeseen(c: Ctx, thrown: unknown, log: ServerLog): LonghaulError {
+  const requestId = c.var.requestId;
+  const stack = thrown instanceof Error ? thrown.stack : String(thrown);
+  log.error({ requestId, method: c.req.method, path: c.req.path, stack }, "unforeseen error");
+  return fail("INTERNAL", { request: requestId ?? "unknown" });
+}

@@ -1,0 +1,153 @@
+// The shapes of request bodies, as LangGraph's clients send them. Unknown members are ignored; null stands for absent.
+import * as z from "zod";
+import {
+  DURATION_MS_MAX,
+  METADATA_BYTES_MAX,
+  METADATA_KEYS_MAX,
+  PAGE_SIZE_MAX,
+  REASON_CHARS_MAX,
+} from "../domain/limits.ts";
+import { RUN_STATUSES } from "./langgraph.ts";
+import { isUuid } from "./request.ts";
+
+export const STREAM_MODES = [
+  "values",
+  "updates",
+  "custom",
+  "tasks",
+  "debug",
+  "messages",
+  "messages-tuple",
+  "events",
+  "checkpoints",
+  "tools",
+] as const;
+export type StreamMode = (typeof STREAM_MODES)[number];
+
+const uuid = z
+  .string()
+  .refine(isUuid, "expected a UUID")
+  .transform((text) => text.toLowerCase());
+
+/** What PostgreSQL's jsonb cannot hold: NUL and halves of surrogate pairs, in keys and values. */
+function isStorable(value: unknown): boolean {
+  return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/.test(JSON.stringify(value) ?? "");
+}
+
+const NOT_STORABLE = "texts must not contain NUL or unpaired surrogates";
+const object = z.record(z.string(), z.unknown()).refine(isStorable, NOT_STORABLE);
+
+export const metadata = object
+  .refine((value) => Object.keys(value).length <= METADATA_KEYS_MAX, `at most ${METADATA_KEYS_MAX} members`)
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX,
+    `at most ${METADATA_BYTES_MAX} bytes as JSON`,
+  );
+
+const nodes = z.union([z.literal("*"), z.array(z.string())]);
+
+export const streamModes = z
+  .union([z.enum(STREAM_MODES), z.array(z.enum(STREAM_MODES)).min(1)])
+  .transform((given) => [...new Set([given].flat())]);
+
+export const runCreate = z.object({
+  assistant_id: z.string().min(1).max(200),
+  input: z.unknown(),
+  command: z.object({ resume: z.unknown(), update: z.unknown(), goto: z.unknown() }).nullish(),
+  config: object.nullish(),
+  context: z.unknown().refine(isStorable, NOT_STORABLE),
+  metadata: metadata.nullish(),
+  checkpoint: z.unknown(),
+  checkpoint_id: z.string().nullish(),
+  interrupt_before: nodes.nullish(),
+  interrupt_after: nodes.nullish(),
+  stream_mode: streamModes.nullish(),
+  stream_subgraphs: z.boolean().nullish(),
+  stream_resumable: z.boolean().nullish(),
+  webhook: z.string().nullish(),
+  multitask_strategy: z.enum(["reject", "enqueue", "interrupt", "rollback"]).nullish(),
+  on_disconnect: z.enum(["cancel", "continue"]).nullish(),
+  on_completion: z.enum(["delete", "keep", "complete", "continue"]).nullish(),
+  if_not_exists: z.enum(["create", "reject"]).nullish(),
+  after_seconds: z
+    .number()
+    .min(0)
+    .max(DURATION_MS_MAX / 1_000)
+    .nullish(),
+  durability: z.enum(["sync", "async", "exit"]).nullish(),
+  feedback_keys: z.array(z.string()).nullish(),
+});
+export type RunCreate = z.output<typeof runCreate>;
+
+export const threadCreate = z.object({
+  thread_id: uuid.nullish(),
+  metadata: metadata.nullish(),
+  if_exists: z.enum(["raise", "do_nothing"]).nullish(),
+  supersteps: z.array(z.unknown()).nullish(),
+  ttl: z.unknown(),
+});
+
+export const historyQuery = z.object({ limit: z.number().int().min(1).max(1_000).nullish(), before: z.unknown() });
+
+export const assistantSearch = z.object({
+  graph_id: z.string().nullish(),
+  name: z.string().nullish(),
+  metadata: object.nullish(),
+  limit: z.number().int().min(1).max(1_000).nullish(),
+  offset: z.number().int().min(0).nullish(),
+  sort_by: z.enum(["assistant_id", "graph_id", "name", "created_at", "updated_at"]).nullish(),
+  sort_order: z.enum(["asc", "desc"]).nullish(),
+  select: z.array(z.string()).nullish(),
+});
+
+const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+/** `1` and `true`; `0` and `false`. Anything else is refused rather than read as true. */
+const flag = z.enum(["0", "1", "false", "true"]).transform((text) => text === "1" || text === "true");
+
+export const page = { limit: wholeNumber(1, PAGE_SIZE_MAX).optional(), offset: wholeNumber(0, 1_000_000).optional() };
+
+export const threadRunsQuery = z.object({
+  ...page,
+  status: z.enum(RUN_STATUSES).optional(),
+  select: z.array(z.string()).optional(),
+});
+
+export const runsQuery = z.object({
+  ...page,
+  status: z.enum(RUN_STATUSES).optional(),
+  assistant_id: z.string().optional(),
+  thread_id: uuid.optional(),
+  before: uuid.optional(),
+});
+
+export const nativeRunsQuery = z.object({
+  ...page,
+  status: z.array(z.enum(["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"])).optional(),
+  agent: z.string().optional(),
+  threadId: uuid.optional(),
+  parentId: uuid.optional(),
+  before: uuid.optional(),
+});
+
+export const joinQuery = z.object({
+  cancel_on_disconnect: flag.optional(),
+  stream_mode: z.array(z.enum(STREAM_MODES)).min(1).optional(),
+});
+
+export const cancelQuery = z.object({ wait: flag.optional(), action: z.enum(["interrupt", "rollback"]).optional() });
+
+export const cancelBody = z.object({ reason: z.string().min(1).max(REASON_CHARS_MAX).nullish() });
+
+export const signalBody = z.object({ name: z.string(), payload: z.unknown() });
+
+export const forkBody = z.object({ beforeStep: z.string().nullish(), input: z.unknown() });
+
+export const answerBody = z.object({ comment: z.string().max(10_000).nullish(), args: z.unknown() });
+
+export const resumeBody = z.object({ value: z.unknown() });
+
+export const approvalsQuery = z.object({
+  status: z.enum(["pending", "approved", "denied", "expired", "cancelled"]).optional(),
+  runId: uuid.optional(),
+  limit: wholeNumber(1, PAGE_SIZE_MAX).optional(),
+});

@@ -1,0 +1,89 @@
+// Where a run has come to a stand: at its end, at a question to a person, or paused. What wait, join and the end of a stream go by.
+import type { Approval } from "../domain/approval.ts";
+import { fail } from "../domain/errors.ts";
+import { isFinal, type Run, type RunResult } from "../domain/run.ts";
+import type { Tenant } from "../runtime/api.ts";
+import { interruptValues } from "./langgraph.ts";
+
+export type Standstill =
+  | { readonly kind: "final"; readonly run: Run; readonly result: RunResult }
+  | { readonly kind: "asked"; readonly run: Run; readonly pending: readonly Approval[] }
+  | { readonly kind: "paused"; readonly run: Run };
+
+/** @throws RUN_NOT_FOUND */
+export async function runOf(tenant: Tenant, runId: string): Promise<Run> {
+  const run = await tenant.get(runId);
+  if (run === null) throw fail("RUN_NOT_FOUND", { run: runId });
+  return run;
+}
+
+export function pendingOf(tenant: Tenant, runId: string): Promise<Approval[]> {
+  return tenant.approvals({ runId, status: "pending" });
+}
+
+/** Null while the run moves by itself. */
+export async function standstillOf(tenant: Tenant, run: Run): Promise<Standstill | null> {
+  if (run.status === "paused") return { kind: "paused", run };
+  if (run.status === "waiting") {
+    const pending = await pendingOf(tenant, run.runId);
+    return pending.length === 0 ? null : { kind: "asked", run, pending };
+  }
+  if (!isFinal(run.status)) return null;
+  const result = await tenant.result(run.runId);
+  if (result === null) throw new Error(`run ${run.runId} has ended without a result`);
+  return { kind: "final", run, result };
+}
+
+/** Waits for the next standstill, also of a run on another process. */
+export async function untilStandstill(tenant: Tenant, runId: string, abort: AbortSignal): Promise<Standstill> {
+  for (;;) {
+    const run = await runOf(tenant, runId);
+    const standstill = await standstillOf(tenant, run);
+    if (standstill !== null) return standstill;
+    await nextPause(tenant, run, abort);
+  }
+}
+
+/** Reads on until the run was let go of or has ended. */
+async function nextPause(tenant: Tenant, run: Run, abort: AbortSignal): Promise<void> {
+  for await (const { kind } of tenant.stream(run.runId, { after: run.journalSeq, abort })) {
+    if (kind === "released" || kind === "finished" || kind === "lost") return;
+  }
+  abort.throwIfAborted();
+}
+
+/** What wait and join answer. */
+export function finalValues(standstill: Standstill): unknown {
+  switch (standstill.kind) {
+    case "asked":
+      return interruptValues(standstill.pending);
+    case "paused":
+      return { __error__: pausedError(standstill.run) };
+    case "final":
+      return resultValues(standstill.run, standstill.result);
+  }
+}
+
+function resultValues(run: Run, result: RunResult): unknown {
+  switch (result.status) {
+    case "succeeded":
+      return result.output;
+    case "failed":
+      return { __error__: failedError(result) };
+    case "cancelled":
+      return {
+        __error__: {
+          error: "RunCancelled",
+          message: `Run ${run.runId} was cancelled: ${result.reason ?? "no reason given"}.`,
+        },
+      };
+  }
+}
+
+export function failedError({ failure }: Extract<RunResult, { status: "failed" }>): { error: string; message: string } {
+  return { error: failure.name, message: failure.message };
+}
+
+export function pausedError(run: Run): { error: string; message: string } {
+  return { error: "RunPaused", message: `Run ${run.runId} is paused: ${run.reason ?? "by hand"}.` };
+}
