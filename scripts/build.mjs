@@ -1,5 +1,5 @@
 // Builds src/ into dist/: JavaScript and type declarations, made aside and swapped in whole.
-import { chmodSync, existsSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { binary, node, root } from "./processes.mjs";
 
@@ -9,6 +9,7 @@ export async function build() {
   try {
     const code = await node([binary("typescript", "tsc"), "-p", "tsconfig.build.json", "--outDir", draft]);
     if (code !== 0) return code;
+    copyOtherFiles(draft);
     const command = join(draft, "cli", "main.js");
     if (existsSync(command)) chmodSync(command, 0o755);
     rmSync(join(root, "dist"), { recursive: true, force: true });
@@ -17,4 +18,12 @@ export async function build() {
   } finally {
     rmSync(draft, { recursive: true, force: true });
   }
+}
+
+/** What the compiler leaves alone and the program needs: plain modules, pages, styles. */
+function copyOtherFiles(draft) {
+  cpSync(join(root, "src"), draft, {
+    recursive: true,
+    filter: (path) => statSync(path).isDirectory() || !path.endsWith(".ts"),
+  });
 }
