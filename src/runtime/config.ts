@@ -1,0 +1,50 @@
+// What a project says about itself in longhaul.config.ts.
+import type { AnyAgent } from "../agents/agent.ts";
+
+/** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
+export type AgentSources = string | readonly (AnyAgent | string)[];
+
+export interface DatabaseConfig {
+  /** Connection string of a PostgreSQL. Default: an embedded one, with its data in `dataDir`. */
+  readonly url?: string | undefined;
+  /** Schema in which everything of Longhaul lives. Default `longhaul`. */
+  readonly schema?: string | undefined;
+}
+
+export interface ServerConfig {
+  /** Default 2024; 0 lets the system choose. */
+  readonly port?: number | undefined;
+  /** Default 127.0.0.1: only programs on this machine. */
+  readonly host?: string | undefined;
+}
+
+export interface WorkerConfig {
+  /** Worker processes that `longhaul start` keeps alive. Default 1. */
+  readonly processes?: number | undefined;
+  /** Runs that one worker process executes at once. Default 100. */
+  readonly slots?: number | undefined;
+  /** Only these queues. Default: all. */
+  readonly queues?: readonly string[] | undefined;
+  /** How long a stopping worker lets its runs reach a step boundary. Default 10,000. */
+  readonly drainMs?: number | undefined;
+  /** How long a run stays with a worker that is not heard of. Default 10,000. */
+  readonly leaseMs?: number | undefined;
+}
+
+export interface Config {
+  readonly agents?: AgentSources | undefined;
+  readonly database?: DatabaseConfig | undefined;
+  /** Where the embedded database keeps its data, relative to the config file. Default `.longhaul`. */
+  readonly dataDir?: string | undefined;
+  /** Name of this version of the agents' code: a run stays on the build that started it. Default `default`. */
+  readonly build?: string | undefined;
+  readonly server?: ServerConfig | undefined;
+  readonly worker?: WorkerConfig | undefined;
+  /** Least important line that is logged. Default `info`. */
+  readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
+}
+
+/** Gives the config back as it is: it exists so that editors know the type. */
+export function defineConfig(config: Config): Config {
+  return config;
+}

@@ -1,0 +1,156 @@
+// Every setting: its flag, its environment variables, its place in the config file, its default, and what values it takes.
+import { type Check, checkQueue, checkTenant, choice, count, list, port, text } from "./setting-checks.ts";
+
+export interface SettingSpec<Value> {
+  /** What it is, for `--help` and the reference. */
+  readonly summary: string;
+  /** Command-line flag without the dashes. */
+  readonly flag: string;
+  /** Environment variables, the first that is set wins. */
+  readonly env: readonly string[];
+  /** Path in the config file, or null where it makes no sense there. */
+  readonly file: string | null;
+  /** What holds when nobody says anything; undefined is explained by `otherwise`. */
+  readonly standard: Value;
+  readonly otherwise?: string;
+  readonly placeholder: string;
+  /** True when the value holds a password. */
+  readonly secret?: boolean;
+  /** True for a path: relative to the config file when it comes from there, else to the working directory. */
+  readonly path?: boolean;
+  readonly check: Check<Value>;
+}
+
+const spec = <Value>(setting: SettingSpec<Value>): SettingSpec<Value> => setting;
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const settingSpecs = {
+  databaseUrl: spec<string | undefined>({
+    summary: "PostgreSQL to use instead of the embedded one",
+    flag: "database-url",
+    env: ["LONGHAUL_DATABASE_URL", "DATABASE_URL"],
+    file: "database.url",
+    standard: undefined,
+    otherwise: "the embedded PostgreSQL in the data directory",
+    placeholder: "url",
+    secret: true,
+    check: text,
+  }),
+  schema: spec({
+    summary: "Schema in which everything of Longhaul lives",
+    flag: "schema",
+    env: ["LONGHAUL_SCHEMA"],
+    file: "database.schema",
+    standard: "longhaul",
+    placeholder: "name",
+    check: text,
+  }),
+  dataDir: spec({
+    summary: "Where the embedded PostgreSQL keeps its data",
+    flag: "data-dir",
+    env: ["LONGHAUL_DATA_DIR"],
+    file: "dataDir",
+    standard: ".longhaul",
+    placeholder: "folder",
+    path: true,
+    check: text,
+  }),
+  tenant: spec({
+    summary: "Whose runs are meant",
+    flag: "tenant",
+    env: ["LONGHAUL_TENANT"],
+    file: null,
+    standard: "default",
+    placeholder: "id",
+    check: checkTenant,
+  }),
+  build: spec({
+    summary: "Name of this version of the agents' code; a run stays on the build that started it",
+    flag: "build",
+    env: ["LONGHAUL_BUILD"],
+    file: "build",
+    standard: "default",
+    placeholder: "name",
+    check: text,
+  }),
+  port: spec({
+    summary: "Port of the HTTP server; 0 lets the system choose",
+    flag: "port",
+    env: ["LONGHAUL_PORT", "PORT"],
+    file: "server.port",
+    standard: 2024,
+    placeholder: "number",
+    check: port,
+  }),
+  host: spec({
+    summary: "Address the HTTP server listens on",
+    flag: "host",
+    env: ["LONGHAUL_HOST"],
+    file: "server.host",
+    standard: "127.0.0.1",
+    placeholder: "address",
+    check: text,
+  }),
+  processes: spec({
+    summary: "Worker processes that `longhaul start` keeps alive",
+    flag: "workers",
+    env: ["LONGHAUL_WORKERS"],
+    file: "worker.processes",
+    standard: 1,
+    placeholder: "n",
+    check: count(1, 64),
+  }),
+  slots: spec({
+    summary: "Runs that one worker process executes at once",
+    flag: "slots",
+    env: ["LONGHAUL_SLOTS"],
+    file: "worker.slots",
+    standard: 100,
+    placeholder: "n",
+    check: count(1, 1_000),
+  }),
+  queues: spec<readonly string[] | undefined>({
+    summary: "Only these queues, separated by commas",
+    flag: "queues",
+    env: ["LONGHAUL_QUEUES"],
+    file: "worker.queues",
+    standard: undefined,
+    otherwise: "all queues",
+    placeholder: "names",
+    check: list(checkQueue),
+  }),
+  drainMs: spec({
+    summary: "How long a stopping worker lets its runs reach a step boundary, in milliseconds",
+    flag: "drain-ms",
+    env: ["LONGHAUL_DRAIN_MS"],
+    file: "worker.drainMs",
+    standard: 10_000,
+    placeholder: "ms",
+    check: count(0, 86_400_000),
+  }),
+  leaseMs: spec({
+    summary: "How long a run stays with a worker that is not heard of, in milliseconds",
+    flag: "lease-ms",
+    env: ["LONGHAUL_LEASE_MS"],
+    file: "worker.leaseMs",
+    standard: 10_000,
+    placeholder: "ms",
+    check: count(1_000, 600_000),
+  }),
+  logLevel: spec<LogLevel>({
+    summary: "Least important line that is logged",
+    flag: "log-level",
+    env: ["LONGHAUL_LOG_LEVEL"],
+    file: "logLevel",
+    standard: "info",
+    placeholder: "level",
+    check: choice(LOG_LEVELS),
+  }),
+} as const;
+
+export type SettingName = keyof typeof settingSpecs;
+export const settingNames = Object.keys(settingSpecs) as SettingName[];
+
+export type Settings = { readonly [Name in SettingName]: (typeof settingSpecs)[Name]["standard"] };
