@@ -201,6 +201,12 @@ export const catalogue = {
     hint: "Use a new key for a new request; to read the first one, look at run {run}.",
     retryable: false,
   },
+  ID_INVALID: {
+    status: 422,
+    message: "{value} is not the id of a {what}.",
+    hint: "Ids are UUIDs, such as 0199f3a0-7c1e-7000-8000-000000000000.",
+    retryable: false,
+  },
   INBOX_FULL: {
     status: 429,
     message: "Run {run} has {limit} messages that it has not read.",
@@ -249,6 +255,12 @@ export const catalogue = {
     hint: "Choose another host or port: --host, --port.",
     retryable: false,
   },
+  METADATA_INVALID: {
+    status: 422,
+    message: "The {name} cannot be kept: {problem}.",
+    hint: "Give an object of plain JSON values.",
+    retryable: false,
+  },
   MIGRATION_BLOCKED: {
     status: 503,
     message: "Migration {migration} waited {seconds} s for a lock that other sessions hold.",
@@ -295,6 +307,12 @@ export const catalogue = {
     status: 500,
     message: "Port {port} on {host} is taken by another program.",
     hint: "Stop that program, or choose another port: --port 0 takes any that is free.",
+    retryable: false,
+  },
+  PRIORITY_INVALID: {
+    status: 422,
+    message: "{value} is not a priority.",
+    hint: "Give a whole number from 0 (first) to 32767 (last); 100 is the default.",
     retryable: false,
   },
   PUBLIC_WITHOUT_AUTH: {

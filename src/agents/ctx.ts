@@ -1,0 +1,135 @@
+// What an agent's code gets: every verb that outlives the process it is called in.
+import type { Verdict } from "../domain/approval.ts";
+import type { DurationInput } from "../domain/duration.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
+import type { Agent } from "./agent.ts";
+
+export interface StepOptions {
+  /** What the step depends on: part of its identity, so that a change of code is noticed on replay. */
+  readonly input?: unknown;
+  /** Attempts and backoff. Default 3 attempts, 500 ms, doubling, 20 % jitter. `false`: one attempt. */
+  readonly retry?: Partial<RetryPolicy> | number | false;
+  /** After this long the step's `abort` fires and the attempt counts as failed. Default none. */
+  readonly timeout?: DurationInput;
+}
+
+/** What the body of a step gets. */
+export interface StepInfo {
+  /** Fires on cancel, on the step's time-out, when the lease is lost, and when the worker must stop. Hand it to `fetch`. */
+  readonly abort: AbortSignal;
+  /** 1 for the first attempt; survives crashes. */
+  readonly attempt: number;
+  /** The same for every attempt of this step of this run: give it to whoever can deduplicate. */
+  readonly idempotencyKey: string;
+}
+
+export interface WaitOptions {
+  /** After this long the wait ends without an answer. */
+  readonly timeout?: DurationInput;
+}
+
+export interface ApprovalOptions {
+  /** After this long the verdict is `{ approved: false, status: "expired" }`. Default: never. */
+  readonly expires?: DurationInput;
+}
+
+export interface SpawnOptions {
+  readonly queue?: string;
+  readonly priority?: number;
+  /** Goes on without its parent: not awaited at the end, not cancelled with it. Default false. */
+  readonly detached?: boolean;
+}
+
+export interface MapOptions {
+  /** At most this many at a time. Default all at once; the queue's caps hold anyway. */
+  readonly concurrency?: number;
+}
+
+/** A running child. `result()` waits for it, holding no slot. */
+export interface Child<Out> {
+  readonly runId: string;
+  /** @throws CHILD_FAILED, CHILD_CANCELLED */
+  result(): Promise<Out>;
+}
+
+/** SQL inside `ctx.transaction`, in the transaction that records the step. */
+export interface Sql {
+  query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface Ctx {
+  readonly runId: string;
+  readonly threadId: string | null;
+  readonly tenant: string;
+  readonly agent: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Fires on cancel, lost lease and hard stop. */
+  readonly abort: AbortSignal;
+  readonly log: Log;
+  /** The thread's durable state, shared by its runs. Without a thread it lives as long as the run. */
+  readonly state: State;
+
+  /** Runs `body` and records its outcome once. A recorded step never runs again; a body may, if the process dies before the record. */
+  step<T>(name: string, body: (step: StepInfo) => Promise<T> | T): Promise<T>;
+  step<T>(name: string, options: StepOptions, body: (step: StepInfo) => Promise<T> | T): Promise<T>;
+  /** Runs an exported function of a module in a pool of threads, recorded like a step: parsing and embedding do not stall streams. */
+  cpu<T>(name: string, module: string | URL, input?: unknown, options?: StepOptions & { readonly export?: string }): Promise<T>;
+  /** The user's SQL and the record of the step in one transaction: takes effect exactly once. */
+  transaction<T>(name: string, body: (sql: Sql) => Promise<T> | T): Promise<T>;
+
+  /** Costs a row while it lasts. */
+  sleep(duration: DurationInput): Promise<void>;
+  sleepUntil(moment: Date | string | number): Promise<void>;
+  /** Waits for a signal by name. One sent before anybody waits is kept. */
+  signal<T = unknown>(name: string): Promise<T>;
+  /** With a time-out: `undefined` when it passes. Which of the two it was is recorded. */
+  signal<T = unknown>(name: string, options: WaitOptions): Promise<T | undefined>;
+  /** Asks a person. Resolved exactly once; the answer may edit the arguments. */
+  approval<T = unknown>(name: string, args: T, options?: ApprovalOptions): Promise<Verdict<T>>;
+  /** LangGraph's interrupt: shows a value, waits for any answer (`command.resume`). */
+  interrupt<T = unknown>(value: unknown): Promise<T>;
+
+  spawn<In, Out>(agent: Agent<In, Out> | string, input: In, options?: SpawnOptions): Promise<Child<Out>>;
+  /** One child per item, results in the order of the items. Fails with the first child that fails; the others are cancelled then. */
+  map<In, Out>(name: string, items: readonly In[], agent: Agent<In, Out>, options?: MapOptions): Promise<Out[]>;
+  /** The same with a function: branches of this run, each with a scope of its own. */
+  map<Item, Out>(
+    name: string,
+    items: readonly Item[],
+    branch: (ctx: Ctx, item: Item, index: number) => Promise<Out> | Out,
+    options?: MapOptions,
+  ): Promise<Out[]>;
+  /** Named branches at once, each with a scope of its own. */
+  all<B extends Record<string, (ctx: Ctx) => unknown>>(branches: B): Promise<{ [K in keyof B]: Awaited<ReturnType<B[K]>> }>;
+  /** The first branch to settle wins; which one is recorded. */
+  race<B extends Record<string, (ctx: Ctx) => unknown>>(
+    branches: B,
+  ): Promise<{ [K in keyof B]: { readonly winner: K; readonly value: Awaited<ReturnType<B[K]>> } }[keyof B]>;
+
+  /** Stores a state that makes everything before it unnecessary. Recovery starts there: read it back with `restored`. */
+  checkpoint(state: unknown): Promise<void>;
+  /** The state of the last checkpoint, if this run has one. Call it first thing in a loop that checkpoints. */
+  restored<T>(): T | undefined;
+  /** A custom event for whoever streams this run. */
+  emit(name: string, payload?: unknown): void;
+
+  /** Milliseconds since 1970, recorded. */
+  now(): number;
+  /** 0 ≤ x < 1, recorded. */
+  random(): number;
+  /** A UUID, recorded. */
+  uuid(): string;
+}
+
+export interface State {
+  get<T = unknown>(): T | undefined;
+  set(value: unknown): Promise<void>;
+}
+
+/** Lines that are written once: a replayed line is dropped. */
+export interface Log {
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}

@@ -1,0 +1,23 @@
+// An agent as the engine runs it.
+import { CHILDREN_MAX, JOURNAL_ENTRIES_MAX, TREE_DEPTH_MAX, TREE_RUNS_MAX } from "../domain/limits.ts";
+import type { Program } from "../engine/program.ts";
+import type { AnyAgent } from "./agent.ts";
+import { Context } from "./context.ts";
+
+export function toProgram(agent: AnyAgent): Program {
+  const { limits } = agent;
+  return {
+    name: agent.name,
+    limits: {
+      children: limits.children ?? CHILDREN_MAX,
+      depth: limits.depth ?? TREE_DEPTH_MAX,
+      treeSize: limits.treeSize ?? TREE_RUNS_MAX,
+      activeMs: limits.activeMinutes === undefined ? null : limits.activeMinutes * 60_000,
+      entries: limits.steps ?? JOURNAL_ENTRIES_MAX,
+    },
+    run(execution, input) {
+      const run = { generation: execution.replay.generation, restoredAsked: false, began: null };
+      return Promise.resolve(agent.run(new Context(execution, execution.root, run), input as never));
+    },
+  };
+}

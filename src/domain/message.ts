@@ -1,0 +1,17 @@
+// What others may tell a run, and the keys by which a wait recognises it.
+
+export type MessageKind = "signal" | "answer" | "child" | "nudge";
+
+export interface Message {
+  readonly runId: string;
+  readonly seq: number;
+  readonly kind: MessageKind;
+  readonly key: string;
+  readonly body: string | null;
+  readonly blob: string | null;
+}
+
+export const signalKey = (name: string): string => `signal:${name}`;
+export const approvalKey = (approvalId: string): string => `approval:${approvalId}`;
+export const childKey = (runId: string): string => `child:${runId}`;
+export const timerKey = (stepKey: string): string => `timer:${stepKey}`;

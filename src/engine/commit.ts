@@ -1,0 +1,162 @@
+// The worker's way to the journal: batches the writes of all its runs, and finds out what became of a write whose answer was lost.
+import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
+import type { Database } from "../store/database.ts";
+import { putBlobs } from "../store/blobs.ts";
+import { readFinished, type Settle, type SettleVerdict, settleRuns } from "../store/finish.ts";
+import { type Append, appendEntries, appendWith, type Extras, readTails } from "../store/journal.ts";
+import { Batcher } from "./batch.ts";
+import { pause } from "./timing.ts";
+
+/** What a write tells about the run: still ours, whether it is to be cancelled, how far its inbox reaches. */
+export interface News {
+  readonly cancel: string | null;
+  readonly inboxSeq: number;
+}
+
+export type AppendVerdict = ({ readonly verdict: "done" | "moved" } & News) | { readonly verdict: "lost" };
+
+export interface CommitterOptions {
+  readonly db: Database;
+  readonly workerId: string;
+  readonly leaseMs: number;
+}
+
+const BATCH = { inFlightMax: 2, itemsMax: 500, bytesMax: 4 * 1024 * 1024 } as const;
+
+export class Committer {
+  readonly db: Database;
+  readonly workerId: string;
+  readonly leaseMs: number;
+  readonly #appends: Batcher<Append, AppendVerdict>;
+  readonly #settles: Batcher<Settle, SettleVerdict | "lost">;
+
+  constructor({ db, workerId, leaseMs }: CommitterOptions) {
+    this.db = db;
+    this.workerId = workerId;
+    this.leaseMs = leaseMs;
+    this.#appends = new Batcher({ ...BATCH, bytesOf, send: (items) => this.#sendAppends(items) });
+    this.#settles = new Batcher<Settle, SettleVerdict | "lost">({ ...BATCH, bytesOf, send: (items) => this.#sendSettles(items) });
+  }
+
+  append(append: Append): Promise<AppendVerdict> {
+    return this.#appends.add(append);
+  }
+
+  settle(settle: Settle): Promise<SettleVerdict | "lost"> {
+    return this.#settles.add(settle);
+  }
+
+  /** One run's append that changes more than the journal. */
+  async appendWith(append: Append, extras: Extras): Promise<AppendVerdict> {
+    try {
+      const row = await appendWith(this.db, this.workerId, this.leaseMs, append, extras);
+      if (row.verdict === "lost") return (await this.#outcomes([append])).get(append.runId) ?? { verdict: "lost" };
+      return { verdict: row.verdict, cancel: row.cancel, inboxSeq: row.inbox_seq };
+    } catch (error) {
+      if (isRetryable(error)) return this.appendWith(append, extras);
+      if (!isConnectionLost(error)) throw error;
+      const found = (await this.#outcomes([append])).get(append.runId);
+      return found ?? this.appendWith(append, extras);
+    }
+  }
+
+  async putBlobs(blobs: readonly { tenant: string; hash: string; body: string }[]): Promise<void> {
+    await untilAnswered(() => putBlobs(this.db, blobs), this.leaseMs);
+  }
+
+  /** Whether an append of unknown outcome is stored: 'done', 'lost', or null when it is not and the run is still ours. */
+  async outcomeOf(append: Append): Promise<AppendVerdict | null> {
+    return (await this.#outcomes([append])).get(append.runId) ?? null;
+  }
+
+  async #sendAppends(appends: readonly Append[]): Promise<AppendVerdict[]> {
+    let open = appends;
+    const verdicts = new Map<string, AppendVerdict>();
+    while (open.length > 0) {
+      try {
+        const rows = await appendEntries(this.db, this.workerId, this.leaseMs, open);
+        for (const row of rows) verdicts.set(row.run_id, { verdict: "done", cancel: row.cancel, inboxSeq: row.inbox_seq });
+        break;
+      } catch (error) {
+        if (isRetryable(error)) continue;
+        if (!isConnectionLost(error)) throw error;
+        for (const [runId, verdict] of await this.#outcomes(open)) verdicts.set(runId, verdict);
+        open = open.filter((append) => !verdicts.has(append.runId));
+      }
+    }
+    return appends.map((append) => verdicts.get(append.runId) ?? { verdict: "lost" });
+  }
+
+  /** Reads back what became of appends: those whose fate is known. The others are not stored and still ours to write. */
+  async #outcomes(appends: readonly Append[]): Promise<Map<string, AppendVerdict>> {
+    const tails = await untilAnswered(() => readTails(this.db, appends.map((a) => a.runId)), this.leaseMs);
+    const byRun = new Map(tails.map((tail) => [tail.run_id, tail]));
+    const known = new Map<string, AppendVerdict>();
+    for (const append of appends) {
+      const tail = byRun.get(append.runId);
+      const ours = tail !== undefined && tail.epoch === append.epoch && tail.worker_id === this.workerId;
+      if (!ours) known.set(append.runId, { verdict: "lost" });
+      else if (tail.journal_seq === append.first + append.entries.length - 1 && append.entries.length > 0) {
+        known.set(append.runId, { verdict: "done", cancel: tail.cancel, inboxSeq: tail.inbox_seq });
+      } else if (tail.journal_seq !== append.first - 1) known.set(append.runId, { verdict: "lost" });
+    }
+    return known;
+  }
+
+  async #sendSettles(settles: readonly Settle[]): Promise<(SettleVerdict | "lost")[]> {
+    let open = settles;
+    const verdicts = new Map<string, SettleVerdict | "lost">();
+    while (open.length > 0) {
+      try {
+        for (const row of await settleRuns(this.db, this.workerId, open)) verdicts.set(row.run_id, row.verdict);
+        break;
+      } catch (error) {
+        if (isRetryable(error)) continue;
+        if (!isConnectionLost(error)) throw error;
+        for (const [runId, verdict] of await this.#farewells(open)) verdicts.set(runId, verdict);
+        open = open.filter((settle) => !verdicts.has(settle.runId));
+      }
+    }
+    return settles.map((settle) => verdicts.get(settle.runId) ?? "lost");
+  }
+
+  /** Reads back what became of settles. A run that is still ours at its old tail was not settled. */
+  async #farewells(settles: readonly Settle[]): Promise<Map<string, SettleVerdict | "lost">> {
+    const ids = settles.map((s) => s.runId);
+    const tails = await untilAnswered(() => readTails(this.db, ids), this.leaseMs);
+    const ended = new Set(await untilAnswered(() => readFinished(this.db, ids), this.leaseMs));
+    const byRun = new Map(tails.map((tail) => [tail.run_id, tail]));
+    const known = new Map<string, SettleVerdict | "lost">();
+    for (const settle of settles) {
+      const tail = byRun.get(settle.runId);
+      const stillOurs = tail?.worker_id === this.workerId && tail.epoch === settle.epoch && tail.journal_seq === settle.first - 1;
+      if (stillOurs) continue;
+      const moved = tail !== undefined && tail.worker_id === null && tail.epoch === settle.epoch;
+      known.set(settle.runId, moved || (ended.has(settle.runId) && settle.to.move === "finish") ? "done" : "lost");
+    }
+    return known;
+  }
+}
+
+function bytesOf(append: Append): number {
+  let bytes = 64;
+  for (const entry of append.entries) bytes += 64 + (entry.body?.length ?? 0);
+  return bytes;
+}
+
+/**
+ * Asks until the database answers, with growing pauses. Gives up after the lease: by then somebody else may have the run, and
+ * whoever waits for the answer has been told that it lost it.
+ */
+export async function untilAnswered<T>(ask: () => Promise<T>, patienceMs: number): Promise<T> {
+  const start = performance.now();
+  for (let delayMs = 20; ; delayMs = Math.min(delayMs * 2, 1_000)) {
+    try {
+      return await ask();
+    } catch (error) {
+      const worthIt = isConnectionLost(error) || isRetryable(error);
+      if (!worthIt || performance.now() - start > patienceMs) throw error;
+      await pause(delayMs);
+    }
+  }
+}

@@ -1,0 +1,229 @@
+// One run's pen: numbers the entries, keeps at most one write of the run under way, and tells the waiters in order.
+import { createHash } from "node:crypto";
+import { fail } from "../domain/errors.ts";
+import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
+import type { Append, Extras, NewApproval, NewEntry } from "../store/journal.ts";
+import type { AppendVerdict, Committer, News } from "./commit.ts";
+import { nextTurn } from "./timing.ts";
+
+interface Waiter {
+  readonly seq: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface JournalEvents {
+  /** A write went through: the lease is extended, and this is what the database said. */
+  readonly onNews: (news: News) => void;
+  /** The run belongs to somebody else now. */
+  readonly onLost: () => void;
+  /** The database refuses an entry of this run: the run cannot go on. */
+  readonly onBroken: (error: unknown) => void;
+  /** Entries are committed up to this one. */
+  readonly onCommitted: (seq: number) => void;
+}
+
+interface Merged extends Extras {
+  readonly consumed: number[];
+  readonly approvals: NewApproval[];
+  threadState?: NonNullable<Extras["threadState"]>;
+}
+
+export class RunJournal {
+  readonly runId: string;
+  readonly tenant: string;
+  epoch: number;
+  readonly #committer: Committer;
+  readonly #events: JournalEvents;
+  readonly #entriesMax: number;
+  #committed: number;
+  #buffer: NewEntry[] = [];
+  #blobs: { tenant: string; hash: string; body: string }[] = [];
+  #extras: Merged | null = null;
+  #waiters: Waiter[] = [];
+  #told: Waiter[] = [];
+  #telling = false;
+  #line: Promise<void> = Promise.resolve();
+  #scheduled = false;
+  #dead = false;
+
+  constructor(run: { runId: string; tenant: string; epoch: number; seq: number; entriesMax: number }, committer: Committer, events: JournalEvents) {
+    this.runId = run.runId;
+    this.tenant = run.tenant;
+    this.epoch = run.epoch;
+    this.#committed = run.seq;
+    this.#entriesMax = run.entriesMax;
+    this.#committer = committer;
+    this.#events = events;
+  }
+
+  /** Number of the last entry, stored or not. */
+  get seq(): number {
+    return this.#committed + this.#buffer.length;
+  }
+
+  /** After a warm continuation: the same journal under the next epoch. */
+  continueAs(epoch: number, seq: number): void {
+    this.epoch = epoch;
+    this.#committed = seq;
+  }
+
+  /**
+   * Adds an entry to the next write, which somebody else or `flush` starts. The value goes inline, or apart when it is large.
+   *
+   * @param meta JSON members before the value, without braces: `"n":1,"ms":12`.
+   * @throws JOURNAL_FULL
+   */
+  buffer(kind: number, key: string | null, meta: string, value: string | null, extras?: Extras): void {
+    if (this.seq >= this.#entriesMax) throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
+    this.#buffer.push(this.compose(kind, key, meta, value));
+    if (extras !== undefined) this.#merge(extras);
+  }
+
+  /** Adds an entry that is composed already, and waits until it is committed. */
+  add(entry: NewEntry, extras?: Extras): Promise<void> {
+    this.#buffer.push(entry);
+    if (extras !== undefined) this.#merge(extras);
+    return this.#committedUpTo(this.seq);
+  }
+
+  /** An entry with its value inline or under a hash; the blob is stored before the next write. */
+  compose(kind: number, key: string | null, meta: string, value: string | null): NewEntry {
+    if (value !== null && value.length > INLINE_VALUE_BYTES_MAX / 4 && Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX) {
+      return { kind, key, body: `{${meta}}`, blob: this.keepApart(value) };
+    }
+    const separator = meta !== "" && value !== null ? "," : "";
+    return { kind, key, body: `{${meta}${separator}${value === null ? "" : `"v":${value}`}}`, blob: null };
+  }
+
+  /** Puts a large value aside; it is stored before the next write. Answers its hash. */
+  keepApart(value: string): string {
+    const hash = createHash("sha256").update(value).digest("hex");
+    this.#blobs.push({ tenant: this.tenant, hash, body: value });
+    return hash;
+  }
+
+  /** Adds an entry and waits until it is committed. */
+  append(kind: number, key: string | null, meta: string, value: string | null, extras?: Extras): Promise<void> {
+    this.buffer(kind, key, meta, value, extras);
+    return this.#committedUpTo(this.seq);
+  }
+
+  /** Starts a write of what is buffered. */
+  flush(): void {
+    if (this.#scheduled || this.#dead) return;
+    this.#scheduled = true;
+    void this.#inLine(() => this.#write());
+  }
+
+  /** Waits until everything so far is committed. */
+  async settled(): Promise<void> {
+    if (this.#buffer.length > 0) await this.#committedUpTo(this.seq);
+    await this.#line;
+  }
+
+  /**
+   * Runs a write of its own kind while no other write of the run is under way. `work` gets the number of the next entry and
+   * answers how many entries it stored.
+   */
+  exclusive<T>(work: (first: number) => Promise<{ stored: number; result: T }>): Promise<T> {
+    return this.#inLine(async () => {
+      await this.#write();
+      await this.storeBlobs();
+      const { stored, result } = await work(this.#committed + 1);
+      this.#committed += stored;
+      if (stored > 0) this.#events.onCommitted(this.#committed);
+      return result;
+    });
+  }
+
+  /** What is buffered and not yet written, for a farewell that writes it. Call inside `exclusive` only. */
+  takeRest(): { entries: NewEntry[]; consumed: number[] } {
+    const entries = this.#buffer;
+    this.#buffer = [];
+    const consumed = this.#extras?.consumed ?? [];
+    this.#extras = null;
+    return { entries, consumed };
+  }
+
+  async storeBlobs(): Promise<void> {
+    if (this.#blobs.length === 0) return;
+    const blobs = this.#blobs;
+    this.#blobs = [];
+    await this.#committer.putBlobs(blobs);
+  }
+
+  /** Nothing of this run is written any more. */
+  kill(): void {
+    this.#dead = true;
+    this.#buffer = [];
+    this.#waiters = [];
+    this.#told = [];
+  }
+
+  #committedUpTo(seq: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ seq, resolve, reject });
+      this.flush();
+    });
+  }
+
+  #merge(extras: Extras): void {
+    this.#extras ??= { consumed: [], approvals: [] };
+    this.#extras.consumed.push(...(extras.consumed ?? []));
+    this.#extras.approvals.push(...(extras.approvals ?? []));
+    if (extras.threadState !== undefined) this.#extras.threadState = extras.threadState;
+  }
+
+  #inLine<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#line.then(work);
+    this.#line = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
+  async #write(): Promise<void> {
+    this.#scheduled = false;
+    if (this.#dead || this.#buffer.length === 0) return;
+    const append: Append = { runId: this.runId, epoch: this.epoch, first: this.#committed + 1, entries: this.#buffer };
+    const extras = this.#extras;
+    this.#buffer = [];
+    this.#extras = null;
+    // What is buffered from here on is numbered after this write: it is the only one under way.
+    this.#committed += append.entries.length;
+    try {
+      await this.storeBlobs();
+      const verdict = extras === null ? await this.#committer.append(append) : await this.#committer.appendWith(append, extras);
+      this.#answer(append, verdict);
+    } catch (error) {
+      if (!this.#dead) this.#events.onBroken(error);
+    }
+  }
+
+  #answer(append: Append, verdict: AppendVerdict): void {
+    if (this.#dead) return;
+    if (verdict.verdict !== "done") {
+      this.#events.onLost();
+      return;
+    }
+    const upTo = append.first + append.entries.length - 1;
+    this.#events.onCommitted(upTo);
+    this.#events.onNews(verdict);
+    this.#told.push(...this.#waiters.filter((w) => w.seq <= upTo));
+    this.#waiters = this.#waiters.filter((w) => w.seq > upTo);
+    if (!this.#telling) void this.#tell();
+  }
+
+  /** One waiter per turn, in order of the entries: what follows from one happens before the next hears, as in a replay. */
+  async #tell(): Promise<void> {
+    this.#telling = true;
+    this.#told.sort((a, b) => a.seq - b.seq);
+    for (let waiter = this.#told.shift(); waiter !== undefined; waiter = this.#told.shift()) {
+      waiter.resolve();
+      if (this.#told.length > 0) await nextTurn();
+    }
+    this.#telling = false;
+  }
+}

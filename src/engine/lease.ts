@@ -1,0 +1,113 @@
+// Keeps the leases of everything this worker runs, and notices when one could not be kept.
+import { Worker as Thread } from "node:worker_threads";
+import { LEASE_TRUSTED_PART } from "../domain/limits.ts";
+import type { Database } from "../store/database.ts";
+import { HEARTBEAT_THREAD, type HeartbeatRow, heartbeatData } from "../store/heartbeat.ts";
+
+export interface LeaseOptions {
+  readonly db: Database;
+  readonly workerId: string;
+  readonly leaseMs: number;
+  /** The main thread may be stuck this long before its leases are let go. */
+  readonly stallMs: number;
+  readonly onBeat: (row: HeartbeatRow) => void;
+  /** The lease was not extended in the trusted part of its time: the run must stop, somebody else may take it soon. */
+  readonly onDoubt: (runId: string) => void;
+  readonly log: (level: "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+}
+
+/** How often the main thread shows that it moves, and looks whether a lease is in doubt. */
+const WATCH_MS = 250;
+
+export class LeaseKeeper {
+  readonly #options: LeaseOptions;
+  readonly #held = new Map<string, { epoch: number; untilMs: number }>();
+  readonly #progress = new SharedArrayBuffer(4);
+  #thread: Thread | null = null;
+  #changed = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#startThread();
+    const counter = new Int32Array(this.#progress);
+    this.#timer = setInterval(() => {
+      Atomics.add(counter, 0, 1);
+      this.#post();
+      this.#doubt();
+    }, WATCH_MS);
+  }
+
+  hold(runId: string, epoch: number): void {
+    this.#held.set(runId, { epoch, untilMs: performance.now() + this.#options.leaseMs });
+    this.#changed = true;
+  }
+
+  /** A write of the run has extended its lease. */
+  extended(runId: string): void {
+    const held = this.#held.get(runId);
+    if (held !== undefined) held.untilMs = performance.now() + this.#options.leaseMs;
+  }
+
+  release(runId: string): void {
+    this.#changed = this.#held.delete(runId) || this.#changed;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    const thread = this.#thread;
+    this.#thread = null;
+    thread?.postMessage({ type: "stop" });
+    await thread?.terminate();
+  }
+
+  #startThread(): void {
+    const { db, workerId, leaseMs, stallMs, log } = this.#options;
+    const beatMs = Math.min(1_000, Math.floor(leaseMs / 3));
+    const thread = new Thread(HEARTBEAT_THREAD, {
+      workerData: { ...heartbeatData(db), workerId, leaseMs, stallMs, beatMs, progress: this.#progress },
+      execArgv: [],
+    });
+    thread.on("message", (message) => this.#hear(message));
+    thread.on("error", (error) => log("error", "the heartbeat thread failed", { error }));
+    thread.on("exit", () => {
+      if (this.#thread !== thread) return;
+      // Without it the leases would lapse one after the other: start another.
+      this.#changed = true;
+      setTimeout(() => this.#thread === thread && this.#startThread(), 100).unref();
+    });
+    thread.unref();
+    this.#thread = thread;
+  }
+
+  #post(): void {
+    if (!this.#changed) return;
+    this.#changed = false;
+    this.#thread?.postMessage({ type: "runs", ids: [...this.#held.keys()], epochs: [...this.#held.values()].map((held) => held.epoch) });
+  }
+
+  #hear(message: { type: string; sentAt?: number; rows?: HeartbeatRow[]; message?: string }): void {
+    if (message.type === "stalled") this.#options.log("warn", "the event loop is blocked: its leases are being let go");
+    else if (message.type === "failed") this.#options.log("warn", "a heartbeat failed", { reason: message.message });
+    else {
+      const sentMs = (message.sentAt ?? 0) - performance.timeOrigin;
+      for (const row of message.rows ?? []) {
+        const held = this.#held.get(row.run_id);
+        if (held === undefined) continue;
+        if (row.held) held.untilMs = Math.max(held.untilMs, sentMs + this.#options.leaseMs);
+        this.#options.onBeat(row);
+      }
+    }
+  }
+
+  #doubt(): void {
+    const { leaseMs, onDoubt } = this.#options;
+    const now = performance.now();
+    for (const [runId, held] of this.#held) {
+      if (now > held.untilMs - leaseMs * (1 - LEASE_TRUSTED_PART)) onDoubt(runId);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+// What others told the run and it has not consumed yet: kept by key, oldest first, until a wait asks for it.
+import type { Message } from "../domain/message.ts";
+import type { Execution } from "./execution.ts";
+
+export class Mailbox {
+  readonly #execution: Execution;
+  readonly #kept = new Map<string, Message[]>();
+  #seen: number;
+  #announced: number;
+  #loading: Promise<void> | null = null;
+  #nudges: number[] = [];
+
+  constructor(execution: Execution, seen: number) {
+    this.#execution = execution;
+    this.#seen = seen;
+    this.#announced = seen;
+  }
+
+  /** The newest message that this worker has read. */
+  get seen(): number {
+    return this.#seen;
+  }
+
+  /** The database says that the inbox reaches this far. */
+  noticed(inboxSeq: number): void {
+    if (inboxSeq <= this.#announced) return;
+    this.#announced = inboxSeq;
+    void this.#execution.during(() => this.refresh());
+  }
+
+  /** Reads what is new and hands it to the waits that match. */
+  async refresh(): Promise<void> {
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = null;
+    });
+    await this.#loading;
+  }
+
+  /** The oldest message under a key, taken out. */
+  take(key: string): Message | undefined {
+    const messages = this.#kept.get(key);
+    const message = messages?.shift();
+    if (messages?.length === 0) this.#kept.delete(key);
+    return message;
+  }
+
+  /** Nudges say nothing: they are deleted with the next farewell. */
+  takeNudges(): number[] {
+    const nudges = this.#nudges;
+    this.#nudges = [];
+    return nudges;
+  }
+
+  async #load(): Promise<void> {
+    let messages: Message[];
+    try {
+      messages = await this.#execution.owner.loadInbox(this.#execution.runId, this.#seen);
+    } catch (error) {
+      this.#execution.owner.log("warn", "the inbox cannot be read now", { runId: this.#execution.runId, error });
+      this.#announced = this.#seen;
+      return;
+    }
+    for (const message of messages) {
+      this.#seen = Math.max(this.#seen, message.seq);
+      if (message.kind === "nudge") this.#nudges.push(message.seq);
+      else {
+        const same = this.#kept.get(message.key);
+        if (same === undefined) this.#kept.set(message.key, [message]);
+        else same.push(message);
+      }
+    }
+    this.#announced = Math.max(this.#announced, this.#seen);
+    this.#execution.waits.distribute();
+  }
+}

@@ -1,0 +1,77 @@
+// The verbs that record without waiting: values, custom events, the thread's state, checkpoints.
+import { KIND } from "../domain/entry.ts";
+import { fail } from "../domain/errors.ts";
+import { decodeValue, encodeValue } from "../domain/value.ts";
+import type { Execution } from "./execution.ts";
+import { metaOf } from "./replay.ts";
+import { generationPrefix, type Scope } from "./scope.ts";
+
+/** A value that must be the same on every replay. Goes with the next write: what depends on it is written later. */
+export function recordValue(execution: Execution, scope: Scope, name: string, make: () => unknown): unknown {
+  const key = scope.key(name);
+  const recorded = execution.replay.value(key);
+  if (recorded !== undefined) return metaOf(recorded)["v"];
+  const value = make();
+  if (!execution.stopping) execution.journal.buffer(KIND.value, key, "", encodeValue(value));
+  return value;
+}
+
+/** A custom event, once; not awaited, but on its way at once. */
+export function emit(execution: Execution, scope: Scope, name: string, payload: unknown, stepKey: string | null): void {
+  const encoded = encodeValue(payload);
+  if (execution.stopping || scope.closed) return;
+  if (stepKey === null) {
+    const key = scope.key(`emit ${name}`);
+    if (execution.replay.emitted(key)) return;
+    execution.journal.buffer(KIND.emit, key, `"name":${JSON.stringify(name)}`, encoded);
+  } else execution.journal.buffer(KIND.emit, stepKey, `"name":${JSON.stringify(name)}`, encoded);
+  execution.journal.flush();
+}
+
+/** Sets the thread's state, in the commit of the entry that says so. */
+export async function setState(execution: Execution, scope: Scope, value: unknown): Promise<void> {
+  const { key, done } = scope.open("state");
+  try {
+    const encoded = encodeValue(value);
+    const recorded = execution.replay.find(key);
+    if (recorded !== undefined) {
+      await new Promise<void>((resolve) => {
+        execution.replay.request(key, () => {
+          execution.threadState = decodeValue(encoded);
+          resolve();
+        });
+      });
+      return;
+    }
+    const replaying = execution.replay.ready(key);
+    if (replaying !== undefined) await replaying;
+    const blocked = execution.enter(scope);
+    if (blocked !== undefined) await blocked;
+    await execution.during(async () => {
+      const entry = execution.journal.compose(KIND.state, key, "", encoded);
+      const threadState = { text: entry.blob === null ? encoded : null, blob: entry.blob };
+      await execution.journal.add(entry, { threadState });
+      execution.threadState = decodeValue(encoded);
+    });
+  } finally {
+    done();
+  }
+}
+
+/**
+ * Stores a state that makes everything before it unnecessary.
+ *
+ * @throws CHECKPOINT_IN_PARALLEL, CHECKPOINT_NOT_RESTORED
+ */
+export async function checkpoint(execution: Execution, generation: number, state: unknown): Promise<number> {
+  const replaying = execution.replay.ready("(checkpoint)");
+  if (replaying !== undefined) await replaying;
+  const blocked = execution.enter(execution.root);
+  if (blocked !== undefined) await blocked;
+  const pending = execution.pending();
+  if (pending !== null) throw fail("CHECKPOINT_IN_PARALLEL", { pending });
+  const next = generation + 1;
+  await execution.during(() => execution.journal.append(KIND.checkpoint, null, `"g":${next}`, encodeValue(state)));
+  execution.root.restart(generationPrefix(next));
+  return next;
+}

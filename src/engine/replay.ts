@@ -1,0 +1,174 @@
+// What a run remembers: its journal since the last checkpoint, given back to the code in exactly the order in which it was recorded.
+import { KIND, SETTLING, type Entry } from "../domain/entry.ts";
+import { decodeValue } from "../domain/value.ts";
+import { nextTurn } from "./timing.ts";
+
+/** Called with the recorded entry when its turn has come; replay goes on when the promise settles. */
+type Hand = (entry: Entry) => void | Promise<void>;
+
+export interface Attempts {
+  /** Attempts that failed. */
+  readonly failed: number;
+  /** Not before this moment, on the database's clock. */
+  readonly retryAtMs: number;
+}
+
+/** How a wait was opened: journaled, so that a replay opens the same. */
+export interface OpenedWait {
+  readonly dueMs: number | null;
+  readonly approvalId: string | null;
+}
+
+export class Replay {
+  /** Counts checkpoints; part of every key, so that a key names one step of the whole run. */
+  readonly generation: number;
+  readonly checkpoint: unknown;
+  readonly hasCheckpoint: boolean;
+  readonly #recorded = new Map<string, Entry>();
+  readonly #order: Entry[] = [];
+  readonly #attempts = new Map<string, Attempts>();
+  readonly #values = new Map<string, Entry>();
+  readonly #waits = new Map<string, OpenedWait>();
+  readonly #emitted = new Set<string>();
+  readonly #requested = new Map<string, Hand>();
+  readonly #parked: { readonly key: string; readonly go: () => void }[] = [];
+  readonly #onStuck: (problem: string) => void;
+  readonly #graceMs: number;
+  #head = 0;
+  #pumping = false;
+  #stuckTimer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param entries Since the last checkpoint (that one included), in order.
+   * @param graceMs How long the code may do other things before a recorded step that it does not ask for counts as a mismatch.
+   */
+  constructor(entries: readonly Entry[], graceMs: number, onStuck: (problem: string) => void) {
+    this.#graceMs = graceMs;
+    this.#onStuck = onStuck;
+    let generation = 0;
+    let checkpoint: unknown;
+    let hasCheckpoint = false;
+    for (const entry of entries) {
+      if (entry.kind === KIND.checkpoint) {
+        const meta = metaOf(entry);
+        generation = meta["g"] as number;
+        checkpoint = meta["v"];
+        hasCheckpoint = true;
+      } else this.#remember(entry);
+    }
+    this.generation = generation;
+    this.checkpoint = checkpoint;
+    this.hasCheckpoint = hasCheckpoint;
+  }
+
+  get done(): boolean {
+    return this.#head >= this.#order.length;
+  }
+
+  find(key: string): Entry | undefined {
+    return this.#recorded.get(key);
+  }
+
+  attempts(key: string): Attempts | undefined {
+    return this.#attempts.get(key);
+  }
+
+  value(key: string): Entry | undefined {
+    return this.#values.get(key);
+  }
+
+  opened(key: string): OpenedWait | undefined {
+    return this.#waits.get(key);
+  }
+
+  emitted(key: string): boolean {
+    return this.#emitted.has(key);
+  }
+
+  /** Recorded children that the code has asked for so far are counted by the caller; this is how many there are in all. */
+  get spawned(): Entry[] {
+    return this.#order.filter((entry) => entry.kind === KIND.spawned);
+  }
+
+  /** Gives a recorded entry to its asker when everything recorded before it has been given. */
+  request(key: string, hand: Hand): void {
+    this.#requested.set(key, hand);
+    if (!this.#pumping) void this.#pump();
+  }
+
+  /** Resolves when everything recorded has been given; undefined when that is so already. New work starts only then. */
+  ready(key: string): Promise<void> | undefined {
+    if (this.done && this.#parked.length === 0) return undefined;
+    return new Promise((go) => {
+      this.#parked.push({ key, go });
+      this.#watch();
+    });
+  }
+
+  /** What was recorded and never asked for, when the code has ended. */
+  leftover(): string | undefined {
+    const entry = this.#order.slice(this.#head).find((e) => !this.#requested.has(e.key ?? ""));
+    return entry === undefined ? undefined : `${describe(entry)} was recorded, but the code ended without asking for it`;
+  }
+
+  stop(): void {
+    clearTimeout(this.#stuckTimer);
+    this.#requested.clear();
+    this.#parked.length = 0;
+  }
+
+  #remember(entry: Entry): void {
+    const key = entry.key;
+    if (key === null) return;
+    if (SETTLING.has(entry.kind)) {
+      this.#recorded.set(key, entry);
+      this.#order.push(entry);
+    } else if (entry.kind === KIND.attempt) {
+      const meta = metaOf(entry);
+      this.#attempts.set(key, { failed: meta["n"] as number, retryAtMs: meta["r"] as number });
+    } else if (entry.kind === KIND.value) this.#values.set(key, entry);
+    else if (entry.kind === KIND.wait) {
+      const meta = metaOf(entry);
+      this.#waits.set(key, { dueMs: (meta["due"] as number | undefined) ?? null, approvalId: (meta["approval"] as string | undefined) ?? null });
+    } else if (entry.kind === KIND.emit) this.#emitted.add(key);
+  }
+
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    for (let entry = this.#order[this.#head]; entry !== undefined; entry = this.#order[this.#head]) {
+      const hand = this.#requested.get(entry.key ?? "");
+      if (hand === undefined) break;
+      this.#requested.delete(entry.key ?? "");
+      this.#head += 1;
+      const handed = hand(entry);
+      if (handed !== undefined) await handed;
+      // What follows from this entry happens before the next is given. With one asker there is nothing to keep apart.
+      if (this.#requested.size > 0 || this.#parked.length > 0) await nextTurn();
+    }
+    this.#pumping = false;
+    if (this.done) for (const parked of this.#parked.splice(0)) parked.go();
+    else this.#watch();
+  }
+
+  /** New work is asked for while something recorded is not: give the code time to ask, then call it a mismatch. */
+  #watch(): void {
+    clearTimeout(this.#stuckTimer);
+    if (this.done || this.#parked.length === 0) return;
+    const head = this.#head;
+    this.#stuckTimer = setTimeout(() => {
+      const entry = this.#order[head];
+      if (this.#head !== head || entry === undefined || this.#requested.has(entry.key ?? "") || this.#parked.length === 0) return;
+      const asked = this.#parked.map((parked) => parked.key).join(", ");
+      this.#onStuck(`the journal has ${describe(entry)} next, but the code asks for ${asked}`);
+    }, this.#graceMs);
+  }
+}
+
+/** The decoded body of an entry: its members, and `v` where the value is inline. */
+export function metaOf(entry: Entry): Record<string, unknown> {
+  return entry.body === null ? {} : (decodeValue(entry.body) as Record<string, unknown>);
+}
+
+export function describe(entry: Entry): string {
+  return `step ${entry.key} (entry ${entry.seq})`;
+}

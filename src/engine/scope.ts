@@ -1,0 +1,103 @@
+// Where in the agent's code something was asked for: the path of branches, and how often each name came up there.
+import { fail } from "../domain/errors.ts";
+
+/** Path and name are joined by characters that are escaped inside of them, so that no two places share a key. */
+function escapeName(name: string): string {
+  return name.replace(/[%/#@]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
+}
+
+/** Tells whether two requests came in the same turn of the event loop, where their order is the code's own. */
+export class Turns {
+  #turn = 0;
+  #scheduled = false;
+
+  now(): number {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#turn += 1;
+      });
+    }
+    return this.#turn;
+  }
+}
+
+export class Scope {
+  readonly path: string;
+  readonly parent: Scope | null;
+  /** Fires when the branch has lost its race, and with the run. */
+  readonly abort: AbortSignal;
+  readonly #turns: Turns;
+  readonly #controller: AbortController | null;
+  #counts = new Map<string, number>();
+  #open = new Map<string, { turn: number; count: number }>();
+  #prefix: string;
+  #closed = false;
+
+  constructor(path: string, parent: Scope | null, prefix: string, turns: Turns, abort: AbortSignal) {
+    this.path = path;
+    this.parent = parent;
+    this.#prefix = prefix;
+    this.#turns = turns;
+    this.#controller = parent === null ? null : new AbortController();
+    this.abort = this.#controller === null ? abort : AbortSignal.any([abort, this.#controller.signal]);
+  }
+
+  get closed(): boolean {
+    return this.#closed || (this.parent?.closed ?? false);
+  }
+
+  /** The branch is over: what it still asks for never settles. */
+  close(): void {
+    this.#closed = true;
+    this.#controller?.abort(new DOMException("The branch lost its race.", "AbortError"));
+  }
+
+  /** A branch. The segment comes from `open`, so that two groups of one name do not share a path. */
+  child(segment: string): Scope {
+    return new Scope(`${this.path}${segment}/`, this, this.#prefix, this.#turns, this.abort);
+  }
+
+  /** A key for the next occurrence of a name here. */
+  key(name: string): string {
+    return `${this.#prefix}${this.path}${this.#next(name)}`;
+  }
+
+  #next(name: string): string {
+    const count = (this.#counts.get(name) ?? 0) + 1;
+    this.#counts.set(name, count);
+    return `${escapeName(name)}#${count}`;
+  }
+
+  /**
+   * The same for something that stays open for a while.
+   *
+   * @throws DUPLICATE_STEP when one of the same name is open here since an earlier turn: a replay could not tell them apart.
+   */
+  open(name: string): { key: string; segment: string; done: () => void } {
+    const turn = this.#turns.now();
+    const open = this.#open.get(name);
+    if (open !== undefined && open.turn !== turn) throw fail("DUPLICATE_STEP", { name, scope: this.path === "" ? "(the run)" : this.path });
+    const entry = open ?? { turn, count: 0 };
+    entry.count += 1;
+    this.#open.set(name, entry);
+    const done = (): void => {
+      entry.count -= 1;
+      if (entry.count === 0 && this.#open.get(name) === entry) this.#open.delete(name);
+    };
+    const segment = this.#next(name);
+    return { key: `${this.#prefix}${this.path}${segment}`, segment, done };
+  }
+
+  /** After a checkpoint names count from one again, under the next generation. */
+  restart(prefix: string): void {
+    this.#counts = new Map();
+    this.#open = new Map();
+    this.#prefix = prefix;
+  }
+}
+
+export function generationPrefix(generation: number): string {
+  return generation === 0 ? "" : `@${generation}/`;
+}

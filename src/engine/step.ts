@@ -1,0 +1,151 @@
+// The verb `step`: runs a body, records its outcome once, tries again as the policy says.
+import { AsyncLocalStorage } from "node:async_hooks";
+import { formatDuration } from "../domain/duration.ts";
+import type { Entry } from "../domain/entry.ts";
+import { KIND } from "../domain/entry.ts";
+import { fail } from "../domain/errors.ts";
+import { type Failure, fromFailure, toFailure } from "../domain/failure.ts";
+import { hashInput } from "../domain/hash.ts";
+import { isRetryable, nextDelayMs, type RetryPolicy } from "../domain/retry.ts";
+import { decodeValue, encodeValue } from "../domain/value.ts";
+import type { Execution } from "./execution.ts";
+import { metaOf } from "./replay.ts";
+import type { Scope } from "./scope.ts";
+
+export interface StepSpec {
+  readonly name: string;
+  /** Encoded, or null. */
+  readonly input: string | null;
+  readonly retry: RetryPolicy;
+  /** Null: none. */
+  readonly timeoutMs: number | null;
+  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string }) => unknown;
+}
+
+/** The step whose body is running here, so that a verb called inside of it can be told apart. */
+export const insideStep = new AsyncLocalStorage<{ readonly key: string; readonly attempt: number }>();
+
+/** Gives the recorded outcome, or runs the body until there is one. */
+export async function performStep(execution: Execution, scope: Scope, spec: StepSpec): Promise<unknown> {
+  const { key, done } = scope.open(spec.name);
+  try {
+    const hash = spec.input === null ? null : hashInput(spec.input);
+    const recorded = execution.replay.find(key);
+    if (recorded !== undefined) return await replayed(execution, scope, recorded, hash);
+    const replaying = execution.replay.ready(key);
+    if (replaying !== undefined) await replaying;
+    return await attempts(execution, scope, key, hash, spec);
+  } finally {
+    done();
+  }
+}
+
+/** The recorded outcome in its turn. */
+function replayed(execution: Execution, scope: Scope, recorded: Entry, hash: string | null): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    execution.replay.request(recorded.key ?? "", async (entry) => {
+      const meta = metaOf(entry);
+      if (((meta["h"] as string | undefined) ?? null) !== hash) {
+        execution.mismatch(`the input of step ${entry.key} (entry ${entry.seq}) is not the one that was recorded`);
+        return;
+      }
+      const value = entry.kind === KIND.step ? await execution.valueOf(entry) : undefined;
+      if (scope.closed) return;
+      if (meta["f"] === true) reject(fromFailure(value as Failure));
+      else resolve(value);
+    });
+  });
+}
+
+async function attempts(execution: Execution, scope: Scope, key: string, hash: string | null, spec: StepSpec): Promise<unknown> {
+  const before = execution.replay.attempts(key);
+  let failed = before?.failed ?? 0;
+  if (before !== undefined) await backoff(execution, scope, key, before.retryAtMs);
+  for (;;) {
+    const blocked = execution.enter(scope);
+    if (blocked !== undefined) await blocked;
+    const outcome = await execution.during(() => attempt(execution, scope, key, hash, spec, failed + 1), key);
+    if (outcome.done) return outcome.value;
+    failed += 1;
+    await backoff(execution, scope, key, outcome.retryAtMs);
+  }
+}
+
+type Outcome = { readonly done: true; readonly value: unknown } | { readonly done: false; readonly retryAtMs: number };
+
+/** One attempt and its record. */
+async function attempt(
+  execution: Execution,
+  scope: Scope,
+  key: string,
+  hash: string | null,
+  spec: StepSpec,
+  number: number,
+): Promise<Outcome> {
+  const startedMs = performance.now();
+  const result = await runBody(execution, scope, key, spec, number);
+  const ms = Math.round(performance.now() - startedMs);
+  const meta = `${hash === null ? "" : `"h":"${hash}",`}"n":${number},"ms":${ms}`;
+  if ("encoded" in result) {
+    await execution.journal.append(KIND.step, key, meta, result.encoded);
+    return { done: true, value: scope.closed ? await execution.never() : decodeValue(result.encoded) };
+  }
+  // A body that failed because it was told to stop has not failed: it runs again where the run goes on.
+  if (execution.stopping || scope.closed) return { done: true, value: await execution.never() };
+  const failure = encodeValue(result.failure);
+  if (isRetryable(result.failure) && number < spec.retry.maxAttempts) {
+    const delayMs = nextDelayMs(spec.retry, number, Math.random(), result.failure.retryAfterMs);
+    const retryAtMs = execution.owner.clock.now() + delayMs;
+    await execution.journal.append(KIND.attempt, key, `"n":${number},"ms":${ms},"r":${retryAtMs}`, failure);
+    return { done: false, retryAtMs };
+  }
+  await execution.journal.append(KIND.step, key, `${meta},"f":true`, failure);
+  throw fromFailure(result.failure);
+}
+
+/** Runs the body under its time-out and the run's signals. Encoding is part of the attempt: a value that cannot be kept is a failure. */
+async function runBody(
+  execution: Execution,
+  scope: Scope,
+  key: string,
+  spec: StepSpec,
+  attempt: number,
+): Promise<{ encoded: string } | { failure: Failure }> {
+  const timeout = new AbortController();
+  const abort = AbortSignal.any([scope.abort, timeout.signal]);
+  const info = { abort, attempt, idempotencyKey: `${execution.runId}/${key}` };
+  let timers: NodeJS.Timeout[] = [];
+  const tooLate = new Promise<never>((_, reject) => {
+    if (spec.timeoutMs === null) return;
+    const error = fail("STEP_TIMEOUT", { step: key, timeout: formatDuration(spec.timeoutMs) });
+    // First the signal, so that the body can stop by itself; then, if it does not, without it.
+    const soft = setTimeout(() => timeout.abort(error), spec.timeoutMs);
+    const hard = setTimeout(() => reject(error), spec.timeoutMs + execution.owner.settings.graceMs);
+    timers = [soft, hard];
+  });
+  try {
+    const value = await Promise.race([insideStep.run({ key, attempt }, async () => spec.body(info)), tooLate]);
+    return { encoded: encodeValue(value) };
+  } catch (error) {
+    return { failure: toFailure(timeout.signal.aborted ? timeout.signal.reason : error) };
+  } finally {
+    timers.forEach(clearTimeout);
+  }
+}
+
+/** A durable pause between attempts: short ones in place, long ones cost a row like any wait. */
+function backoff(execution: Execution, scope: Scope, key: string, retryAtMs: number): Promise<void> {
+  if (retryAtMs <= execution.owner.clock.now()) return Promise.resolve();
+  return new Promise((resolve) => {
+    execution.waits.open({
+      key: null,
+      address: `timer:retry:${key}`,
+      scope,
+      dueMs: retryAtMs,
+      label: `retry of step ${key}`,
+      group: null,
+      approvalId: null,
+      resolve: () => resolve(),
+    });
+  });
+}

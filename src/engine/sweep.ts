@@ -1,0 +1,91 @@
+// The tick: once a second each worker does what time has made due, and looks for work in case a hint was lost.
+import type { ChildProcess } from "node:child_process";
+import { CRASHES_BEFORE_ISOLATION } from "../domain/limits.ts";
+import type { Database } from "../store/database.ts";
+import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
+import { forgetWorkers, tick } from "../store/sweep.ts";
+import type { Doorbell } from "./doorbell.ts";
+
+export interface TickerOptions {
+  readonly db: Database;
+  readonly doorbell: Doorbell;
+  readonly workerId: string;
+  readonly queues: readonly string[];
+  readonly build: string;
+  readonly tickMs: number;
+  readonly isolate: ((runId: string) => ChildProcess) | null;
+  readonly onRunnable: () => void;
+  /** Runs became claimable that another worker may be waiting for. */
+  readonly onMoved: () => void;
+  readonly cancelChild: (runId: string) => void;
+  readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+}
+
+const LIMIT = 200;
+/** Without hints the tick is what finds new work. */
+const POLL_MS = 200;
+const FORGET_EVERY_MS = 3_600_000;
+
+export class Ticker {
+  readonly #options: TickerOptions;
+  readonly #isolating = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  #forgotMs = performance.now();
+
+  constructor(options: TickerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    const { doorbell, tickMs } = this.#options;
+    const everyMs = doorbell.connected ? tickMs : Math.min(tickMs, POLL_MS);
+    // A tenth of jitter, so that workers started together do not ask together for ever.
+    this.#timer = setTimeout(() => void this.#tick().finally(() => this.#schedule()), everyMs * (0.9 + Math.random() * 0.2));
+  }
+
+  async #tick(): Promise<void> {
+    const { db, workerId, queues, build, isolate, onRunnable, onMoved, cancelChild, log } = this.#options;
+    try {
+      for (let more = true; more && !this.#stopped; ) {
+        const request = { workerId, queues, build, limit: LIMIT, crashesMax: CRASHES_BEFORE_ISOLATION, canIsolate: isolate !== null };
+        const done = await tick(db, request);
+        more = done.did !== null;
+        if (more) onMoved();
+        if (done.runnable) onRunnable();
+        for (const child of done.children) cancelChild(child);
+        for (const runId of done.isolated) this.#isolate(runId);
+      }
+      if (performance.now() - this.#forgotMs > FORGET_EVERY_MS) {
+        this.#forgotMs = performance.now();
+        await forgetWorkers(db);
+      }
+    } catch (error) {
+      if (!isConnectionLost(error) && !isRetryable(error)) log("error", "the tick failed", { error });
+    }
+  }
+
+  /** One suspicious run at a time, each in a process of its own. */
+  #isolate(runId: string): void {
+    const { isolate, log } = this.#options;
+    if (isolate === null || this.#isolating.size > 0) return;
+    this.#isolating.add(runId);
+    log("warn", "a run whose process died twice is tried alone", { runId });
+    const process = isolate(runId);
+    process.once("exit", () => this.#isolating.delete(runId));
+    process.once("error", (error) => {
+      this.#isolating.delete(runId);
+      log("error", "the process for an isolated run could not be started", { runId, error });
+    });
+  }
+}

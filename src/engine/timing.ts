@@ -1,0 +1,45 @@
+// Time inside one process: the database's clock as this process estimates it, turns of the event loop, and pauses.
+
+/** Milliseconds since 1970 on the database's clock, carried forward by the monotonic clock: immune to jumps of this machine's. */
+export class DatabaseClock {
+  #offsetMs = Date.now() - performance.now();
+
+  /** A time that the database has just told. */
+  observe(now: Date): void {
+    this.#offsetMs = now.getTime() - performance.now();
+  }
+
+  now(): number {
+    return Math.floor(performance.now() + this.#offsetMs);
+  }
+}
+
+/** After everything that is ready now has run. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** setTimeout holds at most 2^31 - 1 ms; a longer one is set again when it fires early. */
+const TIMEOUT_MAX_MS = 2_147_483_647;
+
+/** Calls back when the database's clock has reached `dueMs`. */
+export class Alarm {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(clock: DatabaseClock, dueMs: number, ring: () => void) {
+    const arm = (): void => {
+      const leftMs = dueMs - clock.now();
+      if (leftMs <= 0) ring();
+      else this.#timer = setTimeout(arm, Math.min(leftMs + 1, TIMEOUT_MAX_MS));
+    };
+    this.#timer = setTimeout(arm, Math.max(0, Math.min(dueMs - clock.now() + 1, TIMEOUT_MAX_MS)));
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}

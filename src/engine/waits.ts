@@ -1,0 +1,212 @@
+// Everything a run waits for at this moment: how it is resolved, by message or by time, and what the row says while the run sleeps.
+import { KIND } from "../domain/entry.ts";
+import { childKey, type Message } from "../domain/message.ts";
+import type { WaitRow } from "../store/finish.ts";
+import type { Execution } from "./execution.ts";
+import type { Scope } from "./scope.ts";
+import { Alarm, nextTurn } from "./timing.ts";
+
+/** How a wait ended. */
+export type Resolution = { readonly by: "message"; readonly value: unknown } | { readonly by: "time" };
+
+export interface PendingWait {
+  /** Key of the step in the journal; null for a backoff, which leaves no trace of its own. */
+  readonly key: string | null;
+  /** What a message must be addressed to. */
+  readonly address: string;
+  readonly scope: Scope;
+  readonly dueMs: number | null;
+  readonly label: string;
+  /** Waits of one group wake the run together, when the last is there; a bad child at once. */
+  readonly group: string | null;
+  readonly approvalId: string | null;
+  readonly resolve: (resolution: Resolution) => void;
+}
+
+interface Open extends PendingWait {
+  alarm: Alarm | null;
+  resolving: boolean;
+}
+
+export class Waits {
+  readonly #execution: Execution;
+  readonly #open = new Set<Open>();
+
+  constructor(execution: Execution) {
+    this.#execution = execution;
+  }
+
+  open(wait: PendingWait): void {
+    const open: Open = { ...wait, alarm: null, resolving: false };
+    this.#open.add(open);
+    this.#arm(open);
+    this.#offer(open);
+    this.#execution.idle();
+  }
+
+  /** Gives kept messages to the waits that ask for them. */
+  distribute(): void {
+    for (const wait of this.#open) this.#offer(wait);
+    this.#execution.idle();
+  }
+
+  /** What one of the open waits is for, or null. */
+  first(): string | null {
+    this.#prune();
+    for (const wait of this.#open) return wait.label;
+    return null;
+  }
+
+  /** True when there is something to wait for, nothing of it is being resolved, and no timer rings soon. */
+  canSleep(): boolean {
+    this.#prune();
+    if (this.#open.size === 0) return false;
+    const soonMs = this.#execution.owner.clock.now() + this.#execution.owner.settings.holdMs;
+    for (const wait of this.#open) if (wait.resolving || (wait.dueMs !== null && wait.dueMs <= soonMs)) return false;
+    return true;
+  }
+
+  /** What the rows say while the run sleeps. */
+  describe(): { need: number; waits: WaitRow[]; dueAt: Date | null } {
+    const open = [...this.#open];
+    const group = open[0]?.group ?? null;
+    const together = group !== null && open.every((wait) => wait.group === group);
+    const byAddress = new Map<string, WaitRow>();
+    let dueMs: number | null = null;
+    for (const wait of open) {
+      if (wait.dueMs !== null) dueMs = dueMs === null ? wait.dueMs : Math.min(dueMs, wait.dueMs);
+      const dueAt = wait.dueMs === null ? null : new Date(wait.dueMs);
+      byAddress.set(wait.address, { key: wait.address, dueAt, failFast: together, label: wait.label });
+    }
+    return { need: together ? byAddress.size : 1, waits: [...byAddress.values()], dueAt: dueMs === null ? null : new Date(dueMs) };
+  }
+
+  /** Stops the alarms: the run sleeps, or is being stopped. */
+  suspend(): void {
+    for (const wait of this.#open) {
+      wait.alarm?.clear();
+      wait.alarm = null;
+    }
+  }
+
+  /** After a warm continuation. */
+  rearm(): void {
+    for (const wait of this.#open) this.#arm(wait);
+  }
+
+  /** Waits for every attached child that nobody has waited for: a parent never ends before its children. */
+  async forChildren(): Promise<void> {
+    const awaited = new Set([...this.#open].map((wait) => wait.address));
+    const left = [...this.#execution.openChildren];
+    await Promise.all(
+      left.map(([runId, agent]) => {
+        return new Promise<void>((resolve) => {
+          if (awaited.has(childKey(runId))) this.#follow(childKey(runId), resolve);
+          else this.#awaitChild(runId, agent, resolve);
+        });
+      }),
+    );
+  }
+
+  #awaitChild(runId: string, agent: string, resolve: () => void): void {
+    const { root } = this.#execution;
+    this.open({
+      key: root.key("(end)"),
+      address: childKey(runId),
+      scope: root,
+      dueMs: null,
+      label: `child ${agent} ${runId}`,
+      group: "(end)",
+      approvalId: null,
+      resolve: () => {
+        this.#execution.openChildren.delete(runId);
+        resolve();
+      },
+    });
+  }
+
+  /** Somebody waits for this address already: be told with them. */
+  #follow(address: string, resolve: () => void): void {
+    for (const wait of this.#open) {
+      if (wait.address !== address) continue;
+      const first = wait.resolve;
+      (wait as { resolve: PendingWait["resolve"] }).resolve = (resolution) => {
+        first(resolution);
+        resolve();
+      };
+      return;
+    }
+    resolve();
+  }
+
+  #arm(wait: Open): void {
+    wait.alarm?.clear();
+    if (wait.dueMs === null) return;
+    wait.alarm = new Alarm(this.#execution.owner.clock, wait.dueMs, () => void this.#timeUp(wait));
+  }
+
+  /** Branches that lost their race wait for nothing. */
+  #prune(): void {
+    for (const wait of this.#open) {
+      if (!wait.scope.closed) continue;
+      wait.alarm?.clear();
+      this.#open.delete(wait);
+    }
+  }
+
+  #offer(wait: Open): void {
+    if (wait.resolving || this.#execution.stopping || this.#execution.mode !== "running") return;
+    const message = this.#execution.mailbox.take(wait.address);
+    if (message === undefined) return;
+    wait.resolving = true;
+    wait.alarm?.clear();
+    void this.#execution.during(() => this.#receive(wait, message));
+  }
+
+  async #receive(wait: Open, message: Message): Promise<void> {
+    const { journal } = this.#execution;
+    const value = await this.#execution.messageValue(message.body, message.blob);
+    const meta = `"by":"message"`;
+    const entry =
+      message.blob === null
+        ? journal.compose(KIND.received, wait.key, meta, message.body ?? "null")
+        : { kind: KIND.received, key: wait.key, body: `{${meta},"m":${message.body ?? "null"}}`, blob: message.blob };
+    await journal.add(entry, { consumed: [message.seq] });
+    this.#resolve(wait, { by: "message", value });
+    await nextTurn();
+  }
+
+  async #timeUp(wait: Open): Promise<void> {
+    const execution = this.#execution;
+    if (wait.resolving || execution.stopping || execution.mode !== "running" || !this.#open.has(wait)) return;
+    wait.resolving = true;
+    await execution.during(async () => {
+      if (wait.approvalId !== null) {
+        if (!(await this.#expire(wait, wait.approvalId))) {
+          wait.resolving = false;
+          await execution.mailbox.refresh();
+          return;
+        }
+      } else if (wait.key !== null) await execution.journal.append(KIND.received, wait.key, `"by":"time"`, null);
+      this.#resolve(wait, { by: "time" });
+      await nextTurn();
+    });
+  }
+
+  /** False when somebody answered in the same moment: the answer holds. */
+  #expire(wait: Open, approvalId: string): Promise<boolean> {
+    const { journal, owner, epoch, runId } = this.#execution;
+    return journal.exclusive(async (first) => {
+      const entry = journal.compose(KIND.received, wait.key, `"by":"time"`, null);
+      const verdict = await owner.committer.appendWith({ runId, epoch, first, entries: [entry] }, { expired: [approvalId] });
+      if (verdict.verdict === "lost") this.#execution.lose();
+      return { stored: verdict.verdict === "done" ? 1 : 0, result: verdict.verdict === "done" };
+    });
+  }
+
+  #resolve(wait: Open, resolution: Resolution): void {
+    this.#open.delete(wait);
+    wait.alarm?.clear();
+    if (!wait.scope.closed) wait.resolve(resolution);
+  }
+}

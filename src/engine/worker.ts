@@ -1,0 +1,301 @@
+// A worker: claims runs, executes them side by side, keeps their leases, and hands them over when it must stop.
+import type { ChildProcess } from "node:child_process";
+import { hostname } from "node:os";
+import type { Entry } from "../domain/entry.ts";
+import type { Message } from "../domain/message.ts";
+import { claimIsolated, type Claimed } from "../store/claim.ts";
+import type { Database } from "../store/database.ts";
+import { isConnectionLost } from "../store/driver-errors.ts";
+import { cancelRun, deliver } from "../store/finish.ts";
+import { readForReplay, readInbox, readNews } from "../store/journal.ts";
+import { registerWorker, setWorkerState } from "../store/sweep.ts";
+import { readThreadStates } from "../store/threads.ts";
+import { ClaimLoop } from "./claim.ts";
+import { Committer, untilAnswered } from "./commit.ts";
+import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
+import { Execution, type ExecutionOwner, type ExecutionSettings } from "./execution.ts";
+import { LeaseKeeper } from "./lease.ts";
+import type { Programs } from "./program.ts";
+import { missingProgram } from "./program.ts";
+import { Ticker } from "./sweep.ts";
+import { DatabaseClock, pause } from "./timing.ts";
+import { WarmRuns } from "./warm.ts";
+
+export type Logger = (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+
+export interface WorkerOptions {
+  readonly db: Database;
+  readonly doorbell: Doorbell;
+  readonly programs: Programs;
+  readonly workerId: string;
+  readonly version: string;
+  readonly build: string;
+  readonly queues: readonly string[];
+  readonly slots: number;
+  readonly leaseMs: number;
+  readonly drainMs: number;
+  readonly stallMs: number;
+  readonly tickMs: number;
+  /** How long, and how many, waiting runs are kept live. */
+  readonly warmMs: number;
+  readonly warmMax: number;
+  readonly settings: ExecutionSettings;
+  /** Starts a process that runs one run and nothing else; without it a poisonous run is paused one crash earlier. */
+  readonly isolate: ((runId: string) => ChildProcess) | null;
+  /** Run this one run and nothing else. */
+  readonly onlyRun: string | null;
+  readonly log: Logger;
+}
+
+export class Worker implements ExecutionOwner {
+  readonly committer: Committer;
+  readonly clock = new DatabaseClock();
+  readonly settings: ExecutionSettings;
+  readonly programs: Programs;
+  readonly log: Logger;
+  readonly #options: WorkerOptions;
+  readonly #running = new Map<string, Execution>();
+  readonly #leases: LeaseKeeper;
+  readonly #claims: ClaimLoop;
+  readonly #ticker: Ticker;
+  readonly #warm: WarmRuns;
+  readonly #unsubscribe: (() => void)[] = [];
+  #draining: Promise<void> | null = null;
+  #idle: (() => void) | null = null;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.settings = options.settings;
+    this.programs = options.programs;
+    this.log = options.log;
+    const { db, workerId, leaseMs } = options;
+    this.committer = new Committer({ db, workerId, leaseMs });
+    this.#warm = new WarmRuns(options.warmMs, options.warmMax);
+    this.#leases = new LeaseKeeper({
+      ...options,
+      onBeat: (row) => this.#heard(row.run_id, row.held, row.cancel, row.inbox_seq),
+      onDoubt: (runId) => this.#running.get(runId)?.lose(),
+    });
+    this.#claims = new ClaimLoop({
+      ...options,
+      freeSlots: () => (this.#draining === null ? options.slots - this.#running.size : 0),
+      onClaimed: (claims) => this.#take(claims),
+      onError: (error) => this.log("error", "claiming failed", { error }),
+    });
+    this.#ticker = new Ticker({
+      ...options,
+      onRunnable: () => this.#claims.poke(),
+      onMoved: () => this.hint("ready", workerId),
+      cancelChild: (runId) => this.cancelChild(runId),
+    });
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  async start(): Promise<void> {
+    const { db, workerId, slots, build, queues, programs, version, onlyRun } = this.#options;
+    await registerWorker(db, {
+      worker_id: workerId,
+      pid: process.pid,
+      host: hostname(),
+      slots,
+      build,
+      queues: onlyRun === null ? queues : [],
+      agents: [...programs.keys()],
+      version,
+    });
+    this.#leases.start();
+    this.#listen("inbox", (runIds) => void this.#news(runIds));
+    if (onlyRun !== null) return this.#takeIsolated(onlyRun);
+    this.#listen("ready", () => this.#claims.poke());
+    this.#ticker.start();
+    this.#claims.poke();
+  }
+
+  /** Resolves when nothing runs here any more. */
+  async untilIdle(): Promise<void> {
+    while (this.#running.size > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+  }
+
+  /**
+   * Stops claiming, gives the steps in flight their time, hands every run over at its next boundary, and ends. Uses up no attempt.
+   */
+  drain(drainMs = this.#options.drainMs): Promise<void> {
+    this.#draining ??= this.#drain(drainMs);
+    return this.#draining;
+  }
+
+  // --- what executions ask -------------------------------------------------------------------------------------------
+
+  onReleased(execution: Execution): void {
+    this.#forget(execution);
+    if (this.#draining === null) this.#warm.keep(execution);
+    else execution.forget();
+    // The wait may have been satisfied in the same commit (a child's end beside it): look.
+    this.hint("ready", execution.runId);
+  }
+
+  onOver(execution: Execution): void {
+    if (this.#running.get(execution.runId) !== execution) return;
+    this.#forget(execution);
+    this.hint("finished", execution.runId);
+    this.hint("ready", execution.runId);
+  }
+
+  onLeaseExtended(execution: Execution): void {
+    this.#leases.extended(execution.runId);
+  }
+
+  hint(topic: Topic, runId: string): void {
+    this.#options.doorbell.ring(topic, runId);
+  }
+
+  nudge(runId: string): void {
+    const message = { runId, kind: "nudge", key: "*", body: null, blob: null, inboxMax: Number.MAX_SAFE_INTEGER >>> 1 } as const;
+    void untilAnswered(() => deliver(this.#options.db, { ...message, inboxMax: 2_000_000_000 }), this.#options.leaseMs).then(
+      () => this.hint("ready", runId),
+      (error) => this.log("warn", "a released run could not be called back", { runId, error }),
+    );
+  }
+
+  cancelChild(runId: string): void {
+    void untilAnswered(() => cancelRun(this.#options.db, runId, "parent ended"), this.#options.leaseMs).then(
+      (verdict) => this.hint(verdict === "requested" ? "inbox" : "ready", runId),
+      (error) => this.log("warn", "a child could not be cancelled now", { runId, error }),
+    );
+  }
+
+  loadInbox(runId: string, after: number): Promise<Message[]> {
+    return untilAnswered(() => readInbox(this.#options.db, [runId], [after]), this.#options.leaseMs);
+  }
+
+  // --- inside --------------------------------------------------------------------------------------------------------
+
+  #listen(topic: Topic, handler: HintHandler): void {
+    this.#unsubscribe.push(this.#options.doorbell.on(topic, handler));
+  }
+
+  async #takeIsolated(runId: string): Promise<void> {
+    const { db, workerId, leaseMs } = this.#options;
+    const claim = await claimIsolated(db, workerId, leaseMs, runId);
+    if (claim === null) this.log("warn", "the isolated run is not there to be claimed", { runId });
+    else await this.#take([claim]);
+  }
+
+  /** Starts what was claimed: warm ones go on, the others replay; their journals come in one query. */
+  async #take(claims: Claimed[]): Promise<void> {
+    const cold: Claimed[] = [];
+    for (const claim of claims) {
+      this.clock.observe(claim.now_at);
+      this.#leases.hold(claim.run_id, claim.epoch);
+      const warm = this.#warm.take(claim.run_id, claim.epoch, claim.journal_seq);
+      if (warm === null) cold.push(claim);
+      else {
+        this.#running.set(claim.run_id, warm);
+        warm.continueAs(claim);
+      }
+      // Counted from now on, so that a slow read of the journal cannot make the worker claim too much.
+      if (warm === null) this.#running.set(claim.run_id, PLACEHOLDER);
+    }
+    if (cold.length > 0) await this.#startCold(cold);
+  }
+
+  async #startCold(claims: readonly Claimed[]): Promise<void> {
+    const { db, leaseMs } = this.#options;
+    const used = claims.filter((claim) => claim.journal_seq > 1).map((claim) => claim.run_id);
+    const threads = claims.flatMap((claim) => (claim.thread_no === null ? [] : [claim.thread_no]));
+    try {
+      const [entries, states] = await Promise.all([
+        used.length === 0 ? [] : untilAnswered(() => readForReplay(db, used), leaseMs),
+        threads.length === 0 ? [] : untilAnswered(() => readThreadStates(db, threads), leaseMs),
+      ]);
+      const byRun = new Map<string, Entry[]>();
+      for (const entry of entries) {
+        const list = byRun.get(entry.run_id);
+        if (list === undefined) byRun.set(entry.run_id, [entry]);
+        else list.push(entry);
+      }
+      for (const claim of claims) void this.#execute(claim, byRun.get(claim.run_id) ?? [], states);
+    } catch (error) {
+      // Their leases lapse, and somebody who can read takes them.
+      this.log("error", "claimed runs could not be read", { error });
+      for (const claim of claims) {
+        this.#running.delete(claim.run_id);
+        this.#leases.release(claim.run_id);
+      }
+    }
+  }
+
+  async #execute(
+    claim: Claimed,
+    entries: Entry[],
+    states: readonly { thread_no: number; state: string | null; state_blob: string | null }[],
+  ): Promise<void> {
+    const program = this.programs.get(claim.agent) ?? missingProgram(claim.agent);
+    let execution: Execution;
+    try {
+      execution = new Execution(claim, program, entries, this);
+    } catch (error) {
+      this.log("error", "a journal could not be read", { runId: claim.run_id, error });
+      this.#running.delete(claim.run_id);
+      this.#leases.release(claim.run_id);
+      return;
+    }
+    this.#running.set(claim.run_id, execution);
+    const state = states.find((s) => s.thread_no === claim.thread_no);
+    if (state !== undefined) execution.threadState = await execution.load(state.state, state.state_blob);
+    await execution.start();
+  }
+
+  #forget(execution: Execution): void {
+    this.#running.delete(execution.runId);
+    this.#leases.release(execution.runId);
+    this.#claims.slotFreed();
+    if (this.#running.size === 0) {
+      this.#idle?.();
+      this.#idle = null;
+    }
+  }
+
+  #heard(runId: string, held: boolean, cancel: string | null, inboxSeq: number | null): void {
+    const execution = this.#running.get(runId);
+    if (execution === undefined || execution === PLACEHOLDER || execution.mode !== "running") return;
+    // A run that has just been let go answers as not held: only its own writes say whether it was lost.
+    if (held) execution.hear({ cancel, inboxSeq: inboxSeq ?? 0 });
+  }
+
+  /** A hint says that runs have mail or are to be cancelled. */
+  async #news(runIds: readonly string[] | null): Promise<void> {
+    const ours = (runIds ?? [...this.#running.keys()]).filter((runId) => this.#running.has(runId));
+    if (ours.length === 0) return;
+    try {
+      for (const row of await readNews(this.#options.db, ours)) {
+        const execution = this.#running.get(row.run_id);
+        if (execution === undefined || execution === PLACEHOLDER || execution.mode !== "running") continue;
+        if (row.cancel !== null) execution.stop("cancel", row.cancel);
+        else execution.mailbox.noticed(row.inbox_seq);
+      }
+    } catch (error) {
+      if (!isConnectionLost(error)) this.log("warn", "news could not be read", { error });
+    }
+  }
+
+  async #drain(drainMs: number): Promise<void> {
+    const { db, workerId } = this.#options;
+    await setWorkerState(db, workerId, "draining").catch(() => undefined);
+    this.#ticker.stop();
+    await this.#claims.stop();
+    this.#warm.clear();
+    for (const execution of this.#running.values()) if (execution !== PLACEHOLDER) execution.stop("drain", "drain", drainMs);
+    const deadline = performance.now() + drainMs + this.settings.graceMs + 2_000;
+    while (this.#running.size > 0 && performance.now() < deadline) await pause(10);
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#leases.stop();
+    await setWorkerState(db, workerId, "stopped").catch(() => undefined);
+  }
+}
+
+/** Stands for a claimed run whose journal is still being read. */
+const PLACEHOLDER = Object.freeze({}) as Execution;

@@ -1,0 +1,37 @@
+// What `import ... from "longhaul"` gives: a dozen values at most, and the types that go with them.
+export type {
+  Agent,
+  AgentDefinition,
+  AgentInput,
+  AgentLimits,
+  AgentOutput,
+  AnyAgent,
+} from "./agents/agent.ts";
+export { agent } from "./agents/agent.ts";
+export type { Child, Ctx, Log, Sql, State, StepInfo, StepOptions } from "./agents/ctx.ts";
+export type { Approval, ApprovalStatus, Verdict } from "./domain/approval.ts";
+export type { DurationInput } from "./domain/duration.ts";
+export type { RunEvent } from "./domain/entry.ts";
+export { type ErrorCode, isLonghaulError, LonghaulError } from "./domain/errors.ts";
+export { NonRetryableError, RetryableError, type RetryPolicy } from "./domain/retry.ts";
+export type { Run, RunResult, RunStatus } from "./domain/run.ts";
+export type {
+  Answer,
+  CancelVerdict,
+  EventsOptions,
+  ListRuns,
+  Longhaul,
+  QueueView,
+  RunDetail,
+  RunHandle,
+  StepView,
+  SubmitOptions,
+  Tenant,
+  Thread,
+  WaitForOptions,
+  Why,
+  WorkerView,
+} from "./runtime/api.ts";
+export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
+export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
+export { VERSION } from "./runtime/version.ts";

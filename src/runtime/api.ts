@@ -1,0 +1,207 @@
+// The verbs a process offers on a Longhaul installation: what the server, the command line and a user's program call.
+import type { Agent, AnyAgent } from "../agents/agent.ts";
+import type { Approval, ApprovalStatus } from "../domain/approval.ts";
+import type { DurationInput } from "../domain/duration.ts";
+import type { RunEvent } from "../domain/entry.ts";
+import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+
+export interface SubmitOptions {
+  /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
+  readonly runId?: string;
+  /** One run per key and tenant; the same key with another request is refused (IDEMPOTENCY_MISMATCH). */
+  readonly idempotencyKey?: string;
+  readonly threadId?: string;
+  /** When the thread has an active run: wait in its line (default), refuse (THREAD_BUSY), or stop the active one first. */
+  readonly ifBusy?: "enqueue" | "reject" | "interrupt";
+  /** Default: the agent's queue. */
+  readonly queue?: string;
+  readonly build?: string;
+  /** Within the tenant: 0 first, 32,767 last. Default 100. */
+  readonly priority?: number;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Kept with the run and given back, not interpreted (the HTTP API stores LangGraph's kwargs here). */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Not before this long, or this moment. */
+  readonly delay?: DurationInput;
+  readonly runAt?: Date;
+  /** Take part in the caller's own transaction: anything with pg's `query(text, values)`. Not with an idempotency key. */
+  readonly tx?: { query(text: string, values: unknown[]): Promise<unknown> };
+}
+
+/** A submitted run. */
+export interface RunHandle<Out = unknown> {
+  readonly runId: string;
+  readonly threadId: string | null;
+  /** True when an idempotency key or run id found a run that was already there. */
+  readonly existing: boolean;
+  /** Waits for the end. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */
+  result(options?: WaitForOptions): Promise<Out>;
+  events(options?: EventsOptions): AsyncIterable<RunEvent>;
+  cancel(reason?: string): Promise<CancelVerdict>;
+}
+
+export interface WaitForOptions {
+  readonly timeoutMs?: number;
+  readonly abort?: AbortSignal;
+}
+
+export interface EventsOptions {
+  /** Only entries after this one. Default 0: all. */
+  readonly after?: number;
+  readonly abort?: AbortSignal;
+}
+
+export type CancelVerdict = "cancelled" | "requested" | "finished";
+
+export interface ListRuns {
+  readonly status?: RunStatus | readonly RunStatus[];
+  readonly agent?: string;
+  readonly threadId?: string;
+  readonly parentId?: string;
+  /** Containment in the run's metadata. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Newest first. Default 20, at most 200. */
+  readonly limit?: number;
+  /** Only runs older than this one. */
+  readonly before?: string;
+  readonly offset?: number;
+}
+
+/** A step as a person wants to see it. */
+export interface StepView {
+  readonly key: string;
+  readonly seq: number;
+  readonly kind: "step" | "wait" | "child" | "checkpoint" | "emit" | "state";
+  readonly status: "succeeded" | "failed" | "retrying" | "waiting" | "running";
+  readonly attempts: number;
+  readonly at: string;
+  readonly durationMs: number | null;
+  readonly value: unknown;
+  readonly failure: unknown;
+}
+
+export interface RunDetail extends Run {
+  readonly input: unknown;
+  readonly result: RunResult | null;
+  readonly waits: readonly WaitView[];
+  readonly steps: readonly StepView[];
+  readonly children: readonly { readonly runId: string; readonly agent: string; readonly status: RunStatus }[];
+}
+
+export interface WaitView {
+  readonly key: string;
+  readonly label: string;
+  readonly dueAt: string | null;
+}
+
+/** What a run waits for and what would move it, in one sentence; and the same as data. */
+export interface Why {
+  readonly runId: string;
+  readonly status: RunStatus;
+  readonly sentence: string;
+  /** `cap`, `tenant_paused`, `no_worker`, `approval`, `signal`, `timer`, `child`, `thread`, `delay`, `lease`, `paused`, `isolated`, `behind`, `finished`. */
+  readonly code: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  /** Commands that would move it. */
+  readonly commands: readonly string[];
+}
+
+export interface Answer {
+  /** Who answers: from authentication, never from the payload. */
+  readonly by: string;
+  readonly comment?: string;
+  /** Edited arguments. Default: what was asked. */
+  readonly args?: unknown;
+}
+
+export interface Thread {
+  readonly threadId: string;
+  readonly tenant: string;
+  readonly agent: string | null;
+  readonly status: "idle" | "busy" | "interrupted" | "error";
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly state: unknown;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly activeRunId: string | null;
+  /** Pending questions of the active run. */
+  readonly interrupts: readonly Approval[];
+}
+
+export interface WorkerView {
+  readonly workerId: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly build: string;
+  readonly queues: readonly string[];
+  readonly agents: readonly string[];
+  readonly slots: number;
+  readonly running: number;
+  readonly state: "active" | "draining" | "stopped" | "lost";
+  readonly startedAt: string;
+  readonly seenAt: string;
+  readonly version: string;
+}
+
+export interface QueueView {
+  readonly queue: string;
+  readonly tenant: string;
+  readonly build: string;
+  readonly depth: number;
+  readonly inFlight: number;
+  readonly cap: number | null;
+  readonly paused: boolean;
+  /** Upper bound of the wait of the oldest claimable run. */
+  readonly oldestMs: number | null;
+  readonly workers: number;
+}
+
+/** The verbs, for one tenant. Ids of other tenants answer as unknown ones (RUN_NOT_FOUND, 404). */
+export interface Tenant {
+  readonly tenantId: string;
+  submit<In, Out>(agent: Agent<In, Out>, input: In, options?: SubmitOptions): Promise<RunHandle<Out>>;
+  submit(agent: string, input?: unknown, options?: SubmitOptions): Promise<RunHandle>;
+  /** Submits and waits. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */
+  run<In, Out>(agent: Agent<In, Out>, input: In, options?: SubmitOptions & WaitForOptions): Promise<Out>;
+  run(agent: string, input?: unknown, options?: SubmitOptions & WaitForOptions): Promise<unknown>;
+  /** Waits for the end of a run and gives its result, also when it failed. */
+  wait(runId: string, options?: WaitForOptions): Promise<RunResult>;
+  /** Every journaled event once and in order, from `after`; ends after the last. */
+  stream(runId: string, options?: EventsOptions): AsyncIterable<RunEvent>;
+  get(runId: string): Promise<Run | null>;
+  inspect(runId: string): Promise<RunDetail | null>;
+  list(filter?: ListRuns): Promise<Run[]>;
+  result(runId: string): Promise<RunResult | null>;
+  why(runId: string): Promise<Why>;
+  cancel(runId: string, reason?: string): Promise<CancelVerdict>;
+  /** @throws RUN_NOT_FOUND, RUN_FINISHED, INBOX_FULL */
+  signal(runId: string, name: string, payload?: unknown): Promise<void>;
+  approvals(filter?: { status?: ApprovalStatus; runId?: string; limit?: number }): Promise<Approval[]>;
+  /** @throws APPROVAL_NOT_FOUND (404), APPROVAL_TAKEN (409, details: the winning answer), APPROVAL_EXPIRED, APPROVAL_GONE (410) */
+  approve(approvalId: string, answer: Answer): Promise<Approval>;
+  deny(approvalId: string, answer: Answer): Promise<Approval>;
+  /** Answers an interrupt with any value. */
+  resume(approvalId: string, value: unknown, by: string): Promise<Approval>;
+  /** A paused run goes on; a finished one becomes a new run that keeps every recorded success. */
+  retry(runId: string, options: { by: string }): Promise<RunHandle>;
+  /** A new run from this one's journal up to (not with) a step. Default: from the start. */
+  fork(runId: string, options?: { beforeStep?: string; input?: unknown }): Promise<RunHandle>;
+  createThread(options?: { threadId?: string; metadata?: Record<string, unknown>; ifExists?: "raise" | "do_nothing" }): Promise<Thread>;
+  thread(threadId: string): Promise<Thread | null>;
+}
+
+/** An open installation. The verbs act for the tenant `default`; `tenant(id)` gives them for another. */
+export interface Longhaul extends Tenant {
+  readonly agents: readonly AnyAgent[];
+  tenant(tenantId: string): Tenant;
+  workers(): Promise<WorkerView[]>;
+  queues(): Promise<QueueView[]>;
+  /** Id of the worker in this process, or null. */
+  readonly workerId: string | null;
+  /** Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it. */
+  freeWorker(workerId: string): Promise<number>;
+  /** True when the database answers. */
+  healthy(): Promise<boolean>;
+  /** Drains this process's worker if it has one, closes connections, stops the embedded database if this process started it. */
+  close(): Promise<void>;
+}

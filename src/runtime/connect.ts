@@ -1,0 +1,242 @@
+// Opens an installation: a database (given or embedded), its schema, and, if asked for, a worker in this process.
+import type { ChildProcess } from "node:child_process";
+import { closeThreads } from "../agents/cpu.ts";
+import { toProgram } from "../agents/program.ts";
+import type { AnyAgent } from "../agents/agent.ts";
+import { fail } from "../domain/errors.ts";
+import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
+import { startEmbedded } from "../embedded/index.ts";
+import { Doorbell } from "../engine/doorbell.ts";
+import { newId } from "../engine/ids.ts";
+import { Followers } from "../engine/stream.ts";
+import { DatabaseClock } from "../engine/timing.ts";
+import { type Logger, Worker } from "../engine/worker.ts";
+import { type Database, openDatabase } from "../store/database.ts";
+import { asUnavailable } from "../store/driver-errors.ts";
+import { migrate } from "../store/migrate.ts";
+import { readQueues, readWorkers } from "../store/queue.ts";
+import { freeWorker, sweep } from "../store/sweep.ts";
+import type { Longhaul, Tenant } from "./api.ts";
+import { answering, findAgent, type Installation } from "./installation.ts";
+import { submitBatcher } from "./submit.ts";
+import { TenantVerbs } from "./tenant.ts";
+import { VERSION } from "./version.ts";
+
+export interface WorkerSettings {
+  /** Runs at the same time; they are asynchronous, so thousands are fine. Default 64. */
+  readonly slots?: number;
+  /** Default: the queues of the agents. */
+  readonly queues?: readonly string[];
+  /** How long steps in flight may take when the worker drains. Default 30 s. */
+  readonly drainMs?: number;
+  /** Default 10 s. Shorter leases are taken over sooner and cost more heartbeats. */
+  readonly leaseMs?: number;
+  /** How long the event loop may be blocked before its leases are let go. Default 30 s. */
+  readonly stallMs?: number;
+  /** How often it looks by itself. Default 1 s. */
+  readonly tickMs?: number;
+  /** How long a waiting run's live function is kept for a quick answer. Default 5 s; 0: not at all. */
+  readonly warmMs?: number;
+  /** How long a cancelled or timed-out step may take to hear of it. Default 2 s. */
+  readonly graceMs?: number;
+  /** Starts a process that runs one suspicious run and nothing else. */
+  readonly isolate?: (runId: string) => ChildProcess;
+  /** Run this one run and nothing else. */
+  readonly onlyRun?: string;
+}
+
+export interface ConnectOptions {
+  readonly agents?: readonly AnyAgent[];
+  /** Default: `DATABASE_URL`; without one an embedded PostgreSQL in `dataDir`. */
+  readonly url?: string;
+  /** Default `.longhaul`. */
+  readonly dataDir?: string;
+  /** Default `longhaul`. */
+  readonly schema?: string;
+  /** The deployed version of the agents' code. Default `default`. */
+  readonly build?: string;
+  /** Run agents in this process. Default true when `agents` are given. */
+  readonly worker?: boolean | WorkerSettings;
+  /** Bring the schema up to date first. Default true. */
+  readonly migrate?: boolean;
+  /** Connections. Default 10. */
+  readonly connections?: number;
+  readonly log?: Logger;
+}
+
+/**
+ * Opens an installation.
+ *
+ * @throws DATABASE_UNAVAILABLE, SCHEMA_TOO_NEW, EMBEDDED_UNSUPPORTED, AGENT_INVALID
+ */
+export async function connect(options: ConnectOptions = {}): Promise<LonghaulProcess> {
+  const log: Logger = options.log ?? quiet;
+  const url = options.url ?? process.env["DATABASE_URL"];
+  const embedded = url === undefined || url === "" ? await startEmbedded({ dataDir: options.dataDir ?? ".longhaul" }) : null;
+  const db = openDatabase({
+    url: embedded?.url ?? (url as string),
+    schema: options.schema,
+    max: options.connections,
+    onIdleError: (error) => log("warn", "an idle connection was lost", { reason: error.message }),
+  });
+  try {
+    if (options.migrate !== false) await migrate(db);
+    return await LonghaulProcess.open(db, options, log, async () => embedded?.stop());
+  } catch (error) {
+    await db.end();
+    await embedded?.stop();
+    throw asUnavailable(error);
+  }
+}
+
+/** An open installation, with what only this process has: its worker and its own closing. */
+export class LonghaulProcess extends TenantVerbs implements Longhaul {
+  readonly agents: readonly AnyAgent[];
+  /** Id of the worker in this process, or null. */
+  readonly workerId: string | null;
+  readonly database: Database;
+  readonly #installation: Installation;
+  readonly #worker: Worker | null;
+  readonly #stopDatabase: () => Promise<unknown>;
+  #closed: Promise<void> | null = null;
+
+  private constructor(installation: Installation, worker: { id: string; worker: Worker } | null, stopDatabase: () => Promise<unknown>) {
+    super(installation, "default");
+    this.#installation = installation;
+    this.#worker = worker?.worker ?? null;
+    this.workerId = worker?.id ?? null;
+    this.agents = [...installation.agents.values()];
+    this.database = installation.db;
+    this.#stopDatabase = stopDatabase;
+  }
+
+  static async open(db: Database, options: ConnectOptions, log: Logger, stopDatabase: () => Promise<unknown>): Promise<LonghaulProcess> {
+    const agents = byName(options.agents ?? []);
+    const doorbell = new Doorbell(db);
+    const build = options.build ?? "default";
+    const installation: Installation = {
+      db,
+      build,
+      agents,
+      doorbell,
+      followers: new Followers(db, doorbell),
+      submits: submitBatcher({ db }),
+      clock: new DatabaseClock(),
+      agent: (name) => findAgent(agents, name),
+    };
+    await doorbell.open();
+    const wanted = options.worker ?? agents.size > 0;
+    if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
+    const id = newId();
+    const worker = makeWorker(installation, id, wanted === true ? {} : wanted, log);
+    await worker.start();
+    return new LonghaulProcess(installation, { id, worker }, stopDatabase);
+  }
+
+  tenant(tenantId: string): Tenant {
+    return new TenantVerbs(this.#installation, tenantId);
+  }
+
+  async workers(): ReturnType<Longhaul["workers"]> {
+    const rows = await answering(() => readWorkers(this.database));
+    return rows.map(({ worker_id, started_at, seen_at, ...row }) => ({
+      ...row,
+      workerId: worker_id,
+      startedAt: started_at.toISOString(),
+      seenAt: seen_at.toISOString(),
+    }));
+  }
+
+  async queues(): ReturnType<Longhaul["queues"]> {
+    const rows = await answering(() => readQueues(this.database));
+    return rows.map((row) => ({
+      queue: row.queue,
+      tenant: row.tenant_id,
+      build: row.build,
+      depth: row.depth,
+      inFlight: row.in_flight,
+      cap: row.cap === UNLIMITED ? null : row.cap,
+      paused: row.paused,
+      oldestMs: row.oldest_ms,
+      workers: row.workers,
+    }));
+  }
+
+  async healthy(): Promise<boolean> {
+    try {
+      await this.database.query("select 1");
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it. */
+  async freeWorker(workerId: string): Promise<number> {
+    const freed = await answering(() => freeWorker(this.database, workerId));
+    if (freed > 0) {
+      await answering(() => sweep(this.database, freed + 100, CRASHES_MAX, true));
+      this.#installation.doorbell.ring("ready", workerId);
+    }
+    return freed;
+  }
+
+  /** Resolves when the worker of this process runs nothing. */
+  async untilIdle(): Promise<void> {
+    await this.#worker?.untilIdle();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#worker?.drain();
+    this.#installation.followers.close();
+    await this.#installation.doorbell.close();
+    await closeThreads();
+    await this.database.end();
+    await this.#stopDatabase();
+  }
+}
+
+const UNLIMITED = 2_147_483_647;
+const CRASHES_MAX = 2;
+
+function makeWorker(installation: Installation, workerId: string, settings: WorkerSettings, log: Logger): Worker {
+  const queues = settings.queues ?? [...new Set(["default", ...[...installation.agents.values()].map((agent) => agent.queue)])];
+  return new Worker({
+    db: installation.db,
+    doorbell: installation.doorbell,
+    programs: new Map([...installation.agents.values()].map((agent) => [agent.name, toProgram(agent)])),
+    workerId,
+    version: VERSION,
+    build: installation.build,
+    queues,
+    slots: settings.slots ?? WORKER_SLOTS_DEFAULT,
+    leaseMs: settings.leaseMs ?? LEASE_MS,
+    drainMs: settings.drainMs ?? DRAIN_MS,
+    stallMs: settings.stallMs ?? 30_000,
+    tickMs: settings.tickMs ?? 1_000,
+    warmMs: settings.warmMs ?? 5_000,
+    warmMax: settings.warmMs === 0 ? 0 : 1_000,
+    settings: { holdMs: 250, graceMs: settings.graceMs ?? 2_000, mismatchGraceMs: 1_000 },
+    isolate: settings.isolate ?? null,
+    onlyRun: settings.onlyRun ?? null,
+    log,
+  });
+}
+
+function byName(agents: readonly AnyAgent[]): Map<string, AnyAgent> {
+  const map = new Map<string, AnyAgent>();
+  for (const agent of agents) {
+    if (map.has(agent.name)) throw fail("AGENT_INVALID", { agent: agent.name, problem: "another agent has the same name" });
+    map.set(agent.name, agent);
+  }
+  return map;
+}
+
+function quiet(level: string, message: string, fields?: Record<string, unknown>): void {
+  if (level === "error") console.error(`longhaul: ${message}`, fields ?? "");
+}

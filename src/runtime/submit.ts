@@ -1,0 +1,134 @@
+// Submitting: check, place large inputs apart, store in one statement that can be repeated.
+import { createHash } from "node:crypto";
+import type { AnyAgent } from "../agents/agent.ts";
+import { validInput } from "../agents/schema.ts";
+import { durationMs } from "../domain/duration.ts";
+import { fail } from "../domain/errors.ts";
+import { checkKey, checkName } from "../domain/key.ts";
+import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
+import { encodeValue } from "../domain/value.ts";
+import { Batcher } from "../engine/batch.ts";
+import { untilAnswered } from "../engine/commit.ts";
+import { newId } from "../engine/ids.ts";
+import { putBlobs } from "../store/blobs.ts";
+import { cancelRun } from "../store/finish.ts";
+import { intakeStatement, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
+import { openRunsOfThread } from "../store/threads.ts";
+import type { SubmitOptions } from "./api.ts";
+import type { Installation } from "./installation.ts";
+import { checkUuid } from "./uuid.ts";
+
+/** How long a submit tries again after a lost connection before it says so. */
+const PATIENCE_MS = 2_000;
+const SMALLINT_MAX = 32_767;
+
+export interface Placed {
+  readonly runId: string;
+  readonly existing: boolean;
+}
+
+/** Submits of one process that come together go together. */
+export function submitBatcher(installation: Pick<Installation, "db">): Batcher<NewRun, Submitted> {
+  return new Batcher<NewRun, Submitted>({
+    inFlightMax: 4,
+    itemsMax: 500,
+    bytesMax: 4 * 1024 * 1024,
+    bytesOf: (run) => (run.input?.length ?? 0) + 256,
+    send: async (runs) => {
+      const rows = await untilAnswered(() => submitRuns(installation.db, runs), PATIENCE_MS);
+      const byAsked = new Map(rows.map((row) => [row.asked_id, row]));
+      return runs.map((run) => byAsked.get(run.runId) as Submitted);
+    },
+  });
+}
+
+export async function submit(
+  installation: Installation,
+  tenant: string,
+  agent: AnyAgent | string,
+  input: unknown,
+  options: SubmitOptions,
+): Promise<Placed> {
+  const known = typeof agent === "string" ? installation.agent(agent) : agent;
+  const run = await newRun(installation, tenant, known, input, options);
+  if (options.tx !== undefined) return intake(installation, run, options);
+  const row = await installation.submits.add(run);
+  if (row.refused === "busy") throw fail("THREAD_BUSY", { thread: run.threadId ?? "" });
+  if (row.existing && !row.same_request && run.idempotencyKey !== null) {
+    throw fail("IDEMPOTENCY_MISMATCH", { key: run.idempotencyKey, run: row.run_id });
+  }
+  installation.doorbell.ring("ready", row.run_id);
+  if (options.ifBusy === "interrupt" && run.threadId !== null) await interruptOthers(installation, tenant, run.threadId, row.run_id);
+  return { runId: row.run_id, existing: row.existing && (row.run_id !== run.runId || options.runId !== undefined) };
+}
+
+async function newRun(installation: Installation, tenant: string, agent: AnyAgent, input: unknown, options: SubmitOptions): Promise<NewRun> {
+  const value = encodeValue(await validInput(agent, input));
+  const big = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
+  const hash = big ? createHash("sha256").update(value).digest("hex") : null;
+  if (hash !== null) await putBlobs(installation.db, [{ tenant, hash, body: value }]);
+  const runId = options.runId === undefined ? newId() : checkUuid("run", options.runId);
+  const threadId = options.threadId === undefined ? null : checkUuid("thread", options.threadId);
+  const key = options.idempotencyKey === undefined ? null : checkKey("idempotency key", options.idempotencyKey);
+  return {
+    runId,
+    rootId: runId,
+    parentId: null,
+    parentKey: null,
+    depth: 0,
+    detached: false,
+    forkedFrom: null,
+    tenant,
+    agent: checkName("agent", agent.name),
+    build: checkKey("build", options.build ?? installation.build),
+    queue: checkKey("queue", options.queue ?? agent.queue),
+    band: 1,
+    priority: checkPriority(options.priority ?? 100),
+    threadId,
+    rejectIfBusy: options.ifBusy === "reject",
+    idempotencyKey: key,
+    requestHash: key === null ? null : requestHash(agent.name, value, threadId),
+    input: big ? null : value,
+    inputBlob: hash,
+    options: plainJson("options", options.options ?? {}),
+    metadata: plainJson("metadata", options.metadata ?? {}),
+    runAt: options.runAt ?? (options.delay === undefined ? null : new Date(installation.clock.now() + durationMs(options.delay))),
+  };
+}
+
+async function intake(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {
+  if (options.idempotencyKey !== undefined) throw fail("IDEMPOTENCY_IN_TRANSACTION");
+  const { text, values } = intakeStatement(run);
+  await options.tx?.query(installation.db.rewrite(text), values);
+  return { runId: run.runId, existing: false };
+}
+
+async function interruptOthers(installation: Installation, tenant: string, threadId: string, newest: string): Promise<void> {
+  for (const runId of await openRunsOfThread(installation.db, tenant, threadId)) {
+    if (runId >= newest) continue;
+    await cancelRun(installation.db, runId, "interrupted by a newer run of the thread");
+    installation.doorbell.ring("inbox", runId);
+  }
+}
+
+function requestHash(agent: string, input: string, threadId: string | null): string {
+  return createHash("sha256").update(JSON.stringify([agent, input, threadId])).digest("hex");
+}
+
+function checkPriority(priority: number): number {
+  if (!Number.isInteger(priority) || priority < 0 || priority > SMALLINT_MAX) throw fail("PRIORITY_INVALID", { value: String(priority) });
+  return priority;
+}
+
+/** Metadata is kept as jsonb, so that it can be searched: plain JSON without NUL or half surrogates. */
+function plainJson(name: string, value: Readonly<Record<string, unknown>>): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    throw fail("METADATA_INVALID", { name, problem: "it is not plain JSON" }, { cause: error });
+  }
+  if (text === undefined || !text.startsWith("{")) throw fail("METADATA_INVALID", { name, problem: "it is not an object" });
+  if (/\\u(0000|d[89a-f])/i.test(text)) throw fail("METADATA_INVALID", { name, problem: "it contains NUL or half of a surrogate pair" });
+  return text;
+}

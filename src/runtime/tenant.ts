@@ -1,0 +1,217 @@
+// The verbs of an installation for one tenant.
+import type { AnyAgent } from "../agents/agent.ts";
+import type { RunEvent } from "../domain/entry.ts";
+import { fail } from "../domain/errors.ts";
+import { formatDuration } from "../domain/duration.ts";
+import { fromFailure } from "../domain/failure.ts";
+import { checkKey } from "../domain/key.ts";
+import { INBOX_MESSAGES_MAX, PAGE_SIZE_MAX } from "../domain/limits.ts";
+import { signalKey } from "../domain/message.ts";
+import type { Run, RunResult } from "../domain/run.ts";
+import { encodeValue } from "../domain/value.ts";
+import { cancelRun, deliver } from "../store/finish.ts";
+import { readEntries } from "../store/journal.ts";
+import { listRuns, readChildren, readOutcome, readRun, readWaits } from "../store/read.ts";
+import type { Answer, CancelVerdict, EventsOptions, ListRuns, RunDetail, RunHandle, SubmitOptions, Tenant, Thread, WaitForOptions, Why } from "./api.ts";
+import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
+import { forkAt, retryRun } from "./fork.ts";
+import { answering, type Installation, loadValue } from "./installation.ts";
+import { submit } from "./submit.ts";
+import { makeThread, viewThread } from "./threads.ts";
+import { isUuid } from "./uuid.ts";
+import { eventView, resultView, runView, stepViews } from "./views.ts";
+import { why } from "./why.ts";
+
+const LIST_DEFAULT = 20;
+const ENTRIES_SHOWN = 5_000;
+
+export class TenantVerbs implements Tenant {
+  readonly tenantId: string;
+  readonly #installation: Installation;
+
+  constructor(installation: Installation, tenantId: string) {
+    this.#installation = installation;
+    this.tenantId = checkKey("tenant", tenantId);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of the interface give the types
+  async submit(agent: AnyAgent | string, input?: unknown, options: SubmitOptions = {}): Promise<RunHandle<any>> {
+    const placed = await answering(() => submit(this.#installation, this.tenantId, agent, input, options));
+    return this.#handle(placed.runId, options.threadId ?? null, placed.existing);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of the interface give the types
+  async run(agent: AnyAgent | string, input?: unknown, options: SubmitOptions & WaitForOptions = {}): Promise<any> {
+    return (await this.submit(agent, input, options)).result(options);
+  }
+
+  async wait(runId: string, options: WaitForOptions = {}): Promise<RunResult> {
+    const run = await this.#existing(runId);
+    const timer = new AbortController();
+    const timeout = options.timeoutMs === undefined ? undefined : setTimeout(() => timer.abort(), options.timeoutMs);
+    const signal = options.abort === undefined ? timer.signal : AbortSignal.any([timer.signal, options.abort]);
+    try {
+      if (run.finishedAt === null) await this.#installation.followers.ended(run.runId, signal);
+    } finally {
+      clearTimeout(timeout);
+    }
+    const result = await this.result(run.runId);
+    if (result !== null) return result;
+    options.abort?.throwIfAborted();
+    if (!timer.signal.aborted) throw fail("CLOSED");
+    throw fail("WAIT_TIMEOUT", { run: run.runId, timeout: formatDuration(options.timeoutMs ?? 0) });
+  }
+
+  async *stream(runId: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {
+    const run = await this.#existing(runId);
+    const { db, followers } = this.#installation;
+    for await (const entry of followers.follow(run.runId, options.after ?? 0, options.abort)) {
+      yield await answering(() => eventView(db, this.tenantId, run.runId, entry));
+    }
+  }
+
+  async get(runId: string): Promise<Run | null> {
+    if (!isUuid(runId)) return null;
+    const row = await answering(() => readRun(this.#installation.db, this.tenantId, runId));
+    return row === null ? null : runView(row);
+  }
+
+  async inspect(runId: string): Promise<RunDetail | null> {
+    if (!isUuid(runId)) return null;
+    const { db } = this.#installation;
+    return answering(async () => {
+      const row = await readRun(db, this.tenantId, runId);
+      if (row === null) return null;
+      const run = runView(row);
+      const [input, result, waits, entries, children] = await Promise.all([
+        loadValue(db, this.tenantId, row.input, row.input_blob),
+        this.result(runId),
+        readWaits(db, runId),
+        readEntries(db, runId, 0, ENTRIES_SHOWN),
+        readChildren(db, this.tenantId, runId),
+      ]);
+      const events = await Promise.all(entries.map((entry) => eventView(db, this.tenantId, runId, entry)));
+      return {
+        ...run,
+        input,
+        result,
+        waits: waits.map((wait) => ({ key: wait.key, label: wait.label, dueAt: wait.due_at?.toISOString() ?? null })),
+        steps: stepViews(events),
+        children: children.map((child) => ({ runId: child.run_id, agent: child.agent, status: child.status as Run["status"] })),
+      };
+    });
+  }
+
+  async list(filter: ListRuns = {}): Promise<Run[]> {
+    for (const id of [filter.threadId, filter.parentId, filter.before]) if (id !== undefined && !isUuid(id)) return [];
+    const statuses = filter.status === undefined ? null : typeof filter.status === "string" ? [filter.status] : filter.status;
+    const rows = await answering(() =>
+      listRuns(this.#installation.db, this.tenantId, {
+        status: statuses,
+        agent: filter.agent ?? null,
+        threadId: filter.threadId ?? null,
+        parentId: filter.parentId ?? null,
+        metadata: filter.metadata === undefined ? null : JSON.stringify(filter.metadata),
+        before: filter.before ?? null,
+        limit: Math.min(Math.max(1, filter.limit ?? LIST_DEFAULT), PAGE_SIZE_MAX),
+        offset: Math.max(0, filter.offset ?? 0),
+      }),
+    );
+    return rows.map(runView);
+  }
+
+  async result(runId: string): Promise<RunResult | null> {
+    if (!isUuid(runId)) return null;
+    const { db } = this.#installation;
+    return answering(async () => {
+      const row = await readOutcome(db, this.tenantId, runId);
+      return row === null ? null : resultView(db, this.tenantId, row);
+    });
+  }
+
+  async why(runId: string): Promise<Why> {
+    const run = await this.#existing(runId);
+    return answering(() => why(this.#installation.db, run));
+  }
+
+  async cancel(runId: string, reason = "cancelled by hand"): Promise<CancelVerdict> {
+    const run = await this.#existing(runId);
+    const verdict = await answering(() => cancelRun(this.#installation.db, run.runId, reason.slice(0, 1_000)));
+    this.#installation.doorbell.ring("inbox", run.runId);
+    this.#installation.doorbell.ring("ready", run.runId);
+    if (verdict === "cancelled") this.#installation.doorbell.ring("finished", run.runId);
+    if (verdict === "unknown") throw fail("RUN_NOT_FOUND", { run: runId });
+    return verdict;
+  }
+
+  async signal(runId: string, name: string, payload?: unknown): Promise<void> {
+    const run = await this.#existing(runId);
+    const key = signalKey(checkKey("signal name", name));
+    const message = { runId: run.runId, kind: "signal", key, body: encodeValue(payload), blob: null, inboxMax: INBOX_MESSAGES_MAX } as const;
+    const verdict = await answering(() => deliver(this.#installation.db, message));
+    if (verdict === "unknown") throw fail("RUN_NOT_FOUND", { run: runId });
+    if (verdict === "finished") throw fail("RUN_FINISHED", { run: runId, status: (await this.get(runId))?.status ?? "ended" });
+    if (verdict === "full") throw fail("INBOX_FULL", { run: runId, limit: INBOX_MESSAGES_MAX });
+    this.#installation.doorbell.ring("ready", run.runId);
+    this.#installation.doorbell.ring("inbox", run.runId);
+  }
+
+  approvals(filter: Parameters<Tenant["approvals"]>[0] = {}): ReturnType<Tenant["approvals"]> {
+    return answering(() => pendingApprovals(this.#installation, this.tenantId, filter));
+  }
+
+  approve(approvalId: string, answer: Answer): ReturnType<Tenant["approve"]> {
+    return answering(() => decide(this.#installation, this.tenantId, approvalId, "approved", answer));
+  }
+
+  deny(approvalId: string, answer: Answer): ReturnType<Tenant["deny"]> {
+    return answering(() => decide(this.#installation, this.tenantId, approvalId, "denied", answer));
+  }
+
+  resume(approvalId: string, value: unknown, by: string): ReturnType<Tenant["resume"]> {
+    return answering(() => answerInterrupt(this.#installation, this.tenantId, approvalId, value, by));
+  }
+
+  async retry(runId: string, { by }: { by: string }): Promise<RunHandle> {
+    const run = await this.#existing(runId);
+    const next = await answering(() => retryRun(this.#installation, run, by));
+    return this.#handle(next, run.threadId, next === run.runId);
+  }
+
+  async fork(runId: string, options: { beforeStep?: string; input?: unknown } = {}): Promise<RunHandle> {
+    const run = await this.#existing(runId);
+    const next = await answering(() => forkAt(this.#installation, run, options.beforeStep ?? null, options.input));
+    return this.#handle(next, null, false);
+  }
+
+  createThread(options: Parameters<Tenant["createThread"]>[0] = {}): Promise<Thread> {
+    return answering(() => makeThread(this.#installation, this.tenantId, options));
+  }
+
+  thread(threadId: string): Promise<Thread | null> {
+    return answering(() => viewThread(this.#installation, this.tenantId, threadId));
+  }
+
+  async #existing(runId: string): Promise<Run> {
+    const run = await this.get(runId);
+    if (run === null) throw fail("RUN_NOT_FOUND", { run: String(runId).slice(0, 100) });
+    return run;
+  }
+
+  #handle(runId: string, threadId: string | null, existing: boolean): RunHandle {
+    return {
+      runId,
+      threadId,
+      existing,
+      result: async (options) => this.#output(runId, await this.wait(runId, options)),
+      events: (options) => this.stream(runId, options),
+      cancel: (reason) => this.cancel(runId, reason),
+    };
+  }
+
+  #output(runId: string, result: RunResult): unknown {
+    if (result.status === "succeeded") return result.output;
+    if (result.status === "cancelled") throw fail("RUN_CANCELLED", { run: runId, reason: result.reason ?? "no reason given" });
+    throw fail("RUN_FAILED", { run: runId, reason: result.failure.message }, { cause: fromFailure(result.failure), details: result.failure });
+  }
+}

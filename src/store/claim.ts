@@ -1,0 +1,81 @@
+// Statements that take runs for a worker.
+import type { Queryable } from "./database.ts";
+
+/** What a worker needs to know to execute a run it has claimed. */
+export interface Claimed {
+  readonly run_id: string;
+  readonly epoch: number;
+  readonly journal_seq: number;
+  readonly inbox_seq: number;
+  readonly crashes: number;
+  readonly active_ms: number;
+  readonly cancel: string | null;
+  readonly now_at: Date;
+  readonly tenant_id: string;
+  readonly agent: string;
+  readonly build: string;
+  readonly queue: string;
+  readonly thread_id: string | null;
+  readonly thread_no: number | null;
+  readonly parent_id: string | null;
+  readonly root_id: string;
+  readonly depth: number;
+  readonly input: string | null;
+  readonly input_blob: string | null;
+  readonly options: Record<string, unknown>;
+  readonly metadata: Record<string, unknown>;
+  readonly created_at: Date;
+}
+
+export interface ClaimRequest {
+  readonly workerId: string;
+  readonly leaseMs: number;
+  readonly queue: string;
+  readonly builds: readonly string[];
+  readonly bands: readonly number[];
+  /** Most runs to take. */
+  readonly count: number;
+  /** Most lanes to look at. */
+  readonly lanes: number;
+  /** Lanes with a smaller virtual time are passed over. */
+  readonly floor: number;
+}
+
+export function claimRuns(db: Queryable, request: ClaimRequest): Promise<Claimed[]> {
+  return db.query<Claimed>(
+    "select * from longhaul.claim($1, $2, $3, $4::text[], $5::smallint[], $6, $7, $8)",
+    [
+      request.workerId,
+      request.leaseMs,
+      request.queue,
+      request.builds,
+      request.bands,
+      request.count,
+      request.lanes,
+      request.floor,
+    ],
+    "lh_claim",
+  );
+}
+
+const CLAIMED = `select l.run_id, l.epoch, l.journal_seq, l.inbox_seq, l.crashes, l.active_ms, l.cancel, clock_timestamp() as now_at,
+  r.tenant_id, r.agent, r.build, r.queue, r.thread_id, l.thread_no, r.parent_id, r.root_id, r.depth,
+  r.input, r.input_blob, r.options, r.metadata, r.created_at
+  from longhaul.live l join longhaul.runs r using (run_id) where l.run_id = $1 and l.worker_id = $2`;
+
+/** Claims one isolated run, for a process that will run nothing else. */
+export async function claimIsolated(
+  db: Queryable,
+  workerId: string,
+  leaseMs: number,
+  runId: string,
+): Promise<Claimed | null> {
+  const [row] = await db.query<{ claim_isolated: boolean }>("select longhaul.claim_isolated($1, $2, $3)", [
+    workerId,
+    leaseMs,
+    runId,
+  ]);
+  if (row?.claim_isolated !== true) return null;
+  const [claimed] = await db.query<Claimed>(CLAIMED, [runId, workerId]);
+  return claimed ?? null;
+}

@@ -1,0 +1,217 @@
+// Statements on the journal: the fenced append, reading it back, and the inbox.
+import type { Entry } from "../domain/entry.ts";
+import type { Message } from "../domain/message.ts";
+import type { Queryable } from "./database.ts";
+
+/** An entry that is not stored yet; its number is known, because a run has one writer. */
+export interface NewEntry {
+  readonly kind: number;
+  readonly key: string | null;
+  readonly body: string | null;
+  readonly blob: string | null;
+}
+
+/** What one run wants to append: entries numbered from `first`, under its epoch. */
+export interface Append {
+  readonly runId: string;
+  readonly epoch: number;
+  readonly first: number;
+  readonly entries: readonly NewEntry[];
+}
+
+/** The answer for a run that is still held. */
+export interface Held {
+  readonly run_id: string;
+  readonly cancel: string | null;
+  readonly inbox_seq: number;
+}
+
+const APPEND = `select * from longhaul.append($1, $2, $3::uuid[], $4::int[], $5::int[], $6::int[],
+  $7::uuid[], $8::int[], $9::int[], $10::smallint[], $11::text[], $12::text[], $13::text[])`;
+
+/** Appends for many runs in one fenced statement. A run that is missing in the answer was lost: nothing of it was written. */
+export function appendEntries(
+  db: Queryable,
+  workerId: string,
+  leaseMs: number,
+  appends: readonly Append[],
+): Promise<Held[]> {
+  const rows = entryColumns(appends);
+  return db.query<Held>(
+    APPEND,
+    [
+      workerId,
+      leaseMs,
+      appends.map((a) => a.runId),
+      appends.map((a) => a.epoch),
+      appends.map((a) => a.first),
+      appends.map((a) => a.entries.length),
+      ...rows,
+    ],
+    "lh_append",
+  );
+}
+
+/** The entries of a batch as columns: run, seq, epoch, kind, key, body, blob. */
+export function entryColumns(appends: readonly Append[]): unknown[][] {
+  const columns: unknown[][] = [[], [], [], [], [], [], []];
+  for (const append of appends) {
+    append.entries.forEach((entry, i) => {
+      const row = [append.runId, append.first + i, append.epoch, entry.kind, entry.key, entry.body, entry.blob];
+      row.forEach((value, c) => void columns[c]?.push(value));
+    });
+  }
+  return columns;
+}
+
+export interface NewApproval {
+  readonly approvalId: string;
+  readonly stepKey: string;
+  readonly kind: "approval" | "interrupt";
+  readonly name: string;
+  readonly request: string | null;
+  readonly requestBlob: string | null;
+  readonly requestHash: string;
+  readonly expiresAt: Date | null;
+}
+
+/** What an append of one run changes besides the journal. */
+export interface Extras {
+  /** Inbox messages that these entries consume. */
+  readonly consumed?: readonly number[];
+  readonly threadState?: { readonly text: string | null; readonly blob: string | null };
+  readonly approvals?: readonly NewApproval[];
+  /** Approvals whose time-out these entries record. */
+  readonly expired?: readonly string[];
+}
+
+const APPEND_ONE = `select * from longhaul.append_one($1, $2, $3, $4, $5, $6::smallint[], $7::text[], $8::text[], $9::text[],
+  $10::int[], $11, $12, $13, $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::timestamptz[], $22::uuid[])`;
+
+/** The append of one run together with what else it changes. `moved`: an approval that was to expire has just been answered. */
+export async function appendWith(
+  db: Queryable,
+  workerId: string,
+  leaseMs: number,
+  append: Append,
+  extras: Extras,
+): Promise<{ verdict: "done" | "lost" | "moved"; cancel: string | null; inbox_seq: number }> {
+  const approvals = extras.approvals;
+  const [row] = await db.query<{ verdict: "done" | "lost" | "moved"; cancel: string | null; inbox_seq: number }>(
+    APPEND_ONE,
+    [
+      workerId,
+      leaseMs,
+      append.runId,
+      append.epoch,
+      append.first,
+      append.entries.map((e) => e.kind),
+      append.entries.map((e) => e.key),
+      append.entries.map((e) => e.body),
+      append.entries.map((e) => e.blob),
+      extras.consumed ?? null,
+      extras.threadState !== undefined,
+      extras.threadState?.text ?? null,
+      extras.threadState?.blob ?? null,
+      approvals?.map((a) => a.approvalId) ?? null,
+      approvals?.map((a) => a.stepKey) ?? null,
+      approvals?.map((a) => a.kind) ?? null,
+      approvals?.map((a) => a.name) ?? null,
+      approvals?.map((a) => a.request) ?? null,
+      approvals?.map((a) => a.requestBlob) ?? null,
+      approvals?.map((a) => a.requestHash) ?? null,
+      approvals?.map((a) => a.expiresAt) ?? null,
+      extras.expired ?? null,
+    ],
+    "lh_append_one",
+  );
+  if (row === undefined) throw new Error("append_one gave no verdict");
+  return row;
+}
+
+/** Where the runs stand, for a writer whose connection broke under a statement: which tail is stored, and whose the run is. */
+export function readTails(
+  db: Queryable,
+  runIds: readonly string[],
+): Promise<
+  {
+    run_id: string;
+    epoch: number;
+    worker_id: string | null;
+    state: string;
+    journal_seq: number;
+    cancel: string | null;
+    inbox_seq: number;
+  }[]
+> {
+  return db.query(
+    "select run_id, epoch, worker_id, state, journal_seq, cancel, inbox_seq from longhaul.live where run_id = any($1::uuid[])",
+    [runIds],
+  );
+}
+
+interface EntryRow extends Entry {
+  readonly run_id: string;
+}
+
+/** Everything since the last checkpoint, for many runs in one query, in order. */
+export function readForReplay(db: Queryable, runIds: readonly string[]): Promise<EntryRow[]> {
+  return db.query<EntryRow>(
+    `select j.run_id, j.seq, j.epoch, j.kind, j.key, j.body, j.blob, j.at
+       from unnest($1::uuid[]) u(run_id)
+      cross join lateral (select coalesce(max(c.seq), 0) as seq from longhaul.journal c where c.run_id = u.run_id and c.kind = 16) last
+       join longhaul.journal j on j.run_id = u.run_id and j.seq >= last.seq
+      order by j.run_id, j.seq`,
+    [runIds],
+    "lh_replay",
+  );
+}
+
+/** A page of one run's journal. */
+export function readEntries(db: Queryable, runId: string, after: number, limit: number): Promise<Entry[]> {
+  return db.query<Entry>(
+    "select seq, epoch, kind, key, body, blob, at from longhaul.journal where run_id = $1 and seq > $2 order by seq limit $3",
+    [runId, after, limit],
+    "lh_entries",
+  );
+}
+
+interface InboxRow {
+  readonly run_id: string;
+  readonly seq: number;
+  readonly kind: Message["kind"];
+  readonly key: string;
+  readonly body: string | null;
+  readonly blob: string | null;
+}
+
+/** Messages of many runs that came after the given ones, oldest first. */
+export async function readInbox(
+  db: Queryable,
+  runIds: readonly string[],
+  after: readonly number[],
+): Promise<Message[]> {
+  const rows = await db.query<InboxRow>(
+    `select i.run_id, i.seq, i.kind, i.key, i.body, i.blob from unnest($1::uuid[], $2::int[]) u(run_id, after)
+       join longhaul.inbox i on i.run_id = u.run_id and i.seq > u.after order by i.run_id, i.seq`,
+    [runIds, after],
+    "lh_inbox",
+  );
+  return rows.map((row) => ({
+    runId: row.run_id,
+    seq: row.seq,
+    kind: row.kind,
+    key: row.key,
+    body: row.body,
+    blob: row.blob,
+  }));
+}
+
+/** Cancel flags and inbox tails of runs that this worker holds. */
+export function readNews(db: Queryable, runIds: readonly string[]): Promise<Held[]> {
+  return db.query<Held>(
+    "select run_id, cancel, inbox_seq from longhaul.live where run_id = any($1::uuid[])",
+    [runIds],
+    "lh_news",
+  );
+}

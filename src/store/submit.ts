@@ -1,0 +1,132 @@
+// Statements that take runs in: one per batch, safe to repeat.
+import type { Queryable } from "./database.ts";
+
+/** A run to be stored. Ids are made by the caller, so that a repeat after an unknown commit finds the first try. */
+export interface NewRun {
+  readonly runId: string;
+  readonly rootId: string;
+  readonly parentId: string | null;
+  readonly parentKey: string | null;
+  readonly depth: number;
+  readonly detached: boolean;
+  readonly forkedFrom: string | null;
+  readonly tenant: string;
+  readonly agent: string;
+  readonly build: string;
+  readonly queue: string;
+  readonly band: number;
+  readonly priority: number;
+  readonly threadId: string | null;
+  readonly rejectIfBusy: boolean;
+  readonly idempotencyKey: string | null;
+  readonly requestHash: string | null;
+  readonly input: string | null;
+  readonly inputBlob: string | null;
+  readonly options: string;
+  readonly metadata: string;
+  readonly runAt: Date | null;
+}
+
+export interface Submitted {
+  readonly asked_id: string;
+  readonly run_id: string;
+  readonly existing: boolean;
+  readonly same_request: boolean;
+  readonly refused: "busy" | null;
+}
+
+const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::boolean[], $7::uuid[],
+  $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::smallint[], $14::uuid[], $15::boolean[], $16::text[], $17::text[],
+  $18::text[], $19::text[], $20::text[], $21::text[], $22::timestamptz[])`;
+
+/** Stores a batch of runs and makes them claimable, in one statement. Answers one row per asked run. */
+export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Submitted[]> {
+  const column = <K extends keyof NewRun>(name: K): NewRun[K][] => runs.map((run) => run[name]);
+  return db.query<Submitted>(
+    SUBMIT,
+    [
+      column("runId"),
+      column("rootId"),
+      column("parentId"),
+      column("parentKey"),
+      column("depth"),
+      column("detached"),
+      column("forkedFrom"),
+      column("tenant"),
+      column("agent"),
+      column("build"),
+      column("queue"),
+      column("band"),
+      column("priority"),
+      column("threadId"),
+      column("rejectIfBusy"),
+      column("idempotencyKey"),
+      column("requestHash"),
+      column("input"),
+      column("inputBlob"),
+      column("options"),
+      column("metadata"),
+      column("runAt"),
+    ],
+    "lh_submit",
+  );
+}
+
+const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, queue, band, priority, thread_id, input, input_blob, options, metadata, run_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12::jsonb, $13)`;
+
+/** The text and values of a submit that takes part in a transaction of the caller's own. It locks nothing of ours. */
+export function intakeStatement(run: NewRun): { text: string; values: unknown[] } {
+  return {
+    text: INTAKE,
+    values: [
+      run.runId,
+      run.tenant,
+      run.agent,
+      run.build,
+      run.queue,
+      run.band,
+      run.priority,
+      run.threadId,
+      run.input,
+      run.inputBlob,
+      run.options,
+      run.metadata,
+      run.runAt,
+    ],
+  };
+}
+
+/** Copies the journal entries `keep` of `source` into the new run, which starts queued. False when the source is unknown. */
+export async function forkRun(
+  db: Queryable,
+  runId: string,
+  source: string,
+  keep: readonly number[],
+  input: { readonly text: string | null; readonly blob: string | null } | null,
+): Promise<boolean> {
+  const [row] = await db.query<{ fork: boolean }>("select longhaul.fork($1, $2, $3::int[], $4, $5, $6)", [
+    runId,
+    source,
+    keep,
+    input !== null,
+    input?.text ?? null,
+    input?.blob ?? null,
+  ]);
+  return row?.fork ?? false;
+}
+
+/** How many runs a tree has. */
+export async function treeSize(db: Queryable, rootId: string): Promise<number> {
+  const [row] = await db.query<{ n: number }>(
+    "select count(*) as n from longhaul.runs where root_id = $1 and parent_id is not null",
+    [rootId],
+    "lh_tree_size",
+  );
+  return (row?.n ?? 0) + 1;
+}
+
+/** Serialises the growth of one tree until the transaction ends, so that its size limit is strict. */
+export async function lockTree(db: Queryable, rootId: string): Promise<void> {
+  await db.query("select pg_advisory_xact_lock(hashtextextended($1::text, 7411))", [rootId]);
+}
