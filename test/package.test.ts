@@ -136,7 +136,10 @@ describe("installed in an empty project", () => {
 
   test("runs an agent on a PostgreSQL of its own, without any set-up", async () => {
     writeFileSync(join(project, "agent.mjs"), AGENT_PROGRAM);
-    const output = await run(process.execPath, ["agent.mjs"], { cwd: project });
+    const output = await run(process.execPath, ["agent.mjs"], {
+      cwd: project,
+      env: { ...process.env, DATABASE_URL: "" },
+    });
     expect(JSON.parse(output.trim().split("\n").at(-1) ?? "")).toEqual({ greeting: "hello ADA" });
   });
 

@@ -16,20 +16,24 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(clone, { recursive: true, force: true }));
 
-/** Makes the clone's one dependency come in this version, in package.json and in the lock file, without installing it. */
+/** What a checkout brings: package.json and a lock file that want this version of the one dependency. */
 async function release(version: string): Promise<void> {
-  const source = join(clone, `dependency-${version}`);
+  // Made elsewhere: npm would write down the new version in the clone's node_modules, too, without installing it.
+  const maker = mkdtempSync(join(clone, "maker-"));
+  const source = join(maker, "source");
   mkdirSync(source);
   writeFileSync(join(source, "package.json"), JSON.stringify({ name: "dependency", version }));
-  await npm(["pack", source]);
-  const manifest = { name: "clone", private: true, dependencies: { dependency: `file:dependency-${version}.tgz` } };
-  writeFileSync(join(clone, "package.json"), JSON.stringify(manifest));
-  rmSync(join(clone, "package-lock.json"), { force: true });
-  await npm(["install", "--package-lock-only", "--no-audit", "--no-fund"]);
+  const dependencies = { dependency: `file:dependency-${version}.tgz` };
+  await npm(["pack", source], maker);
+  writeFileSync(join(maker, "package.json"), JSON.stringify({ name: "clone", private: true, dependencies }));
+  await npm(["install", "--package-lock-only", "--no-audit", "--no-fund"], maker);
+  for (const file of ["package.json", "package-lock.json", `dependency-${version}.tgz`]) {
+    cpSync(join(maker, file), join(clone, file));
+  }
 }
 
-async function npm(args: string[]): Promise<void> {
-  await promisify(execFile)("npm", args, { cwd: clone });
+async function npm(args: string[], cwd: string): Promise<void> {
+  await promisify(execFile)("npm", args, { cwd });
 }
 
 /** What the bootstrap says. Rejects if it gives up. */
@@ -63,7 +67,7 @@ test("falls back to npm install when the lock file does not fit package.json", a
   const manifest = JSON.parse(readFileSync(file, "utf8")) as object;
   mkdirSync(join(clone, "extra"));
   writeFileSync(join(clone, "extra", "package.json"), JSON.stringify({ name: "extra", version: "1.0.0" }));
-  await npm(["pack", join(clone, "extra")]);
+  await npm(["pack", join(clone, "extra")], clone);
   const dependencies = { dependency: "file:dependency-1.0.0.tgz", extra: "file:extra-1.0.0.tgz" };
   writeFileSync(file, JSON.stringify({ ...manifest, dependencies }));
   expect(await ensure()).toContain("npm ci failed; trying npm install");
