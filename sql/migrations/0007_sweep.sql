@@ -89,9 +89,10 @@ begin
 end $$;
 
 -- Does one of the things that time does, the first that is due, or nothing: an idle process needs no other statement.
--- did: 'promoted', 'taken', 'swept' (call again at once) or null. runnable: there is something this worker may claim.
+-- did: 'promoted', 'taken', 'swept' (call again at once) or null. runnable: there is something this worker may claim. next_ms: until
+-- the next timer of anybody rings.
 create function longhaul.tick(p_worker uuid, p_queues text[], p_build text, p_limit int, p_crashes_max int, p_can_isolate boolean)
-returns table (did text, runnable boolean, isolated uuid[], children uuid[]) language plpgsql as $$
+returns table (did text, runnable boolean, isolated uuid[], children uuid[], next_ms int) language plpgsql as $$
 declare did text;
 begin
   update longhaul.workers w set seen_at = clock_timestamp() where w.worker_id = p_worker and w.seen_at < clock_timestamp() - interval '5 seconds';
@@ -104,5 +105,6 @@ begin
   return query select did,
     exists (select 1 from longhaul.lanes l where l.runnable and l.queue = any(p_queues) and l.build = p_build),
     case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
-    case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end;
+    case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end,
+    (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d);
 end $$;

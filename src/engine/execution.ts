@@ -66,6 +66,8 @@ export class Execution {
   /** Attached children that were submitted and whose end was not yet received. */
   readonly openChildren = new Map<string, string>();
   childrenCount = 0;
+  /** When the earliest timer of the sleeping run rings, on the database's clock. */
+  wakesAtMs: number | null = null;
   /** Kept across `ctx.state.set`, so that a read needs no query. */
   threadState: unknown;
   #busy = 0;
@@ -338,6 +340,7 @@ export class Execution {
     this.#mode = "releasing";
     const verdict = await this.#settle((rest) => {
       const sleep = this.waits.describe();
+      this.wakesAtMs = sleep.dueAt?.getTime() ?? null;
       const body = { move: "wait", for: sleep.waits.map((wait) => wait.label) };
       rest.push({ kind: KIND.released, key: null, body: encodeValue(body), blob: null });
       return { move: "wait", inboxSeq: this.mailbox.seen, ...sleep };

@@ -31,7 +31,10 @@ export class Ticker {
   readonly #isolating = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  #ticking = false;
   #forgotMs = performance.now();
+  /** When the next timer that is known of rings, on this process's monotonic clock. */
+  #dueMs = Number.POSITIVE_INFINITY;
 
   constructor(options: TickerOptions) {
     this.#options = options;
@@ -46,12 +49,32 @@ export class Ticker {
     clearTimeout(this.#timer);
   }
 
+  /** A timer rings in this time: tick then, not only at the next round. */
+  due(inMs: number): void {
+    const dueMs = performance.now() + Math.max(0, inMs);
+    if (dueMs >= this.#dueMs) return;
+    this.#dueMs = dueMs;
+    if (!this.#ticking) this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#stopped) return;
+    clearTimeout(this.#timer);
     const { doorbell, tickMs } = this.#options;
     const everyMs = doorbell.connected ? tickMs : Math.min(tickMs, POLL_MS);
     // A tenth of jitter, so that workers started together do not ask together for ever.
-    this.#timer = setTimeout(() => void this.#tick().finally(() => this.#schedule()), everyMs * (0.9 + Math.random() * 0.2));
+    const roundMs = everyMs * (0.9 + Math.random() * 0.2);
+    const dueMs = this.#dueMs - performance.now() + 1;
+    // Never at once: what is due but locked by somebody else is tried again a little later.
+    this.#timer = setTimeout(() => void this.#round(), Math.max(5, Math.min(roundMs, dueMs)));
+  }
+
+  async #round(): Promise<void> {
+    this.#ticking = true;
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    await this.#tick();
+    this.#ticking = false;
+    this.#schedule();
   }
 
   async #tick(): Promise<void> {
@@ -61,6 +84,7 @@ export class Ticker {
         const request = { workerId, queues, build, limit: LIMIT, crashesMax: CRASHES_BEFORE_ISOLATION, canIsolate: isolate !== null };
         const done = await tick(db, request);
         more = done.did !== null;
+        if (done.next_ms !== null) this.#dueMs = Math.min(this.#dueMs, performance.now() + Math.max(0, done.next_ms));
         if (more) onMoved();
         if (done.runnable) onRunnable();
         for (const child of done.children) cancelChild(child);

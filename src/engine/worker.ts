@@ -133,6 +133,7 @@ export class Worker implements ExecutionOwner {
     this.#forget(execution);
     if (this.#draining === null) this.#warm.keep(execution);
     else execution.forget();
+    if (execution.wakesAtMs !== null) this.#ticker.due(execution.wakesAtMs - this.clock.now());
     // The wait may have been satisfied in the same commit (a child's end beside it): look.
     this.hint("ready", execution.runId);
   }

@@ -16,6 +16,8 @@ export interface Tick {
   readonly isolated: readonly string[];
   /** Children of ended parents, still to be cancelled one by one. */
   readonly children: readonly string[];
+  /** Until the next timer rings, at most an hour; null when there is none. */
+  readonly next_ms: number | null;
 }
 
 /** Does one thing that is due, and says whether there is something to claim: all that an idle process asks. */
