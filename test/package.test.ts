@@ -129,7 +129,16 @@ describe("installed in an empty project", () => {
   test("its types check and infer", async () => {
     writeFileSync(join(project, "typed.ts"), TYPED_PROGRAM);
     const compiler = join(process.cwd(), "node_modules", "typescript", "bin", "tsc");
-    const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023"];
+    const options = [
+      "--ignoreConfig",
+      "--noEmit",
+      "--strict",
+      "--skipLibCheck",
+      "--module",
+      "nodenext",
+      "--target",
+      "es2023",
+    ];
     const types = ["--types", "node", "--typeRoots", join(process.cwd(), "node_modules", "@types")];
     expect(await run(process.execPath, [compiler, ...options, ...types, "typed.ts"], { cwd: project })).toBe("");
   });
