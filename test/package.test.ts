@@ -29,8 +29,13 @@ import { agent, connect, type Longhaul } from "longhaul";
 import * as client from "longhaul/client";
 import * as testing from "longhaul/testing";
 import * as server from "longhaul/server";
+import { z } from "zod";
 
-const doubler = agent({ name: "doubler", run: async (ctx, input: { n: number }) => ctx.step("double", () => input.n * 2) });
+const doubler = agent({
+  name: "doubler",
+  input: z.object({ n: z.number() }),
+  run: (ctx, { n }) => ctx.step("double", () => n * 2),
+});
 const longhaul: Longhaul = await connect({ agents: [doubler] });
 const doubled: number = await longhaul.run(doubler, { n: 2 });
 // @ts-expect-error: the input is { n: number }
