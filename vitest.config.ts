@@ -1,8 +1,5 @@
 // How the suite runs: real processes and one real PostgreSQL, so forks, generous time-outs and a shared server.
-import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
-
-const fixture = "test/support/global-setup.ts";
 
 export default defineConfig({
   test: {
@@ -12,7 +9,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 15_000,
-    globalSetup: existsSync(fixture) ? [fixture] : [],
+    globalSetup: ["test/support/global-setup.ts"],
     passWithNoTests: false,
   },
 });

@@ -35,12 +35,6 @@ export function isRetryable(error: unknown): boolean {
   return state !== undefined && RETRYABLE_STATES.has(state);
 }
 
-/** True when a unique constraint was hit (of this name, if given). */
-export function isUniqueViolation(error: unknown, constraint?: string): boolean {
-  if (errorState(error) !== "23505") return false;
-  return constraint === undefined || (error as { constraint?: unknown }).constraint === constraint;
-}
-
 /** Turns a lost connection into DATABASE_UNAVAILABLE for the outside, and leaves every other error as it is. */
 export function asUnavailable(error: unknown): unknown {
   if (!isConnectionLost(error) || isLonghaulError(error)) return error;
