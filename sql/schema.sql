@@ -959,7 +959,7 @@ begin
 end $function$;
 
 create or replace function longhaul.tick(p_worker uuid, p_queues text[], p_build text, p_limit integer, p_crashes_max integer, p_can_isolate boolean)
- returns table(did text, runnable boolean, isolated uuid[], children uuid[])
+ returns table(did text, runnable boolean, isolated uuid[], children uuid[], next_ms integer)
  language plpgsql
 as $function$
 declare did text;
@@ -974,7 +974,8 @@ begin
   return query select did,
     exists (select 1 from longhaul.lanes l where l.runnable and l.queue = any(p_queues) and l.build = p_build),
     case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
-    case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end;
+    case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end,
+    (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d);
 end $function$;
 
 create or replace function longhaul.unready(p_run uuid[])
