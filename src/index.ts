@@ -1,14 +1,23 @@
 // What `import ... from "longhaul"` gives: a dozen values at most, and the types that go with them.
+export { type AgentDefinition, agent } from "./agents/agent.ts";
 export type {
   Agent,
-  AgentDefinition,
   AgentInput,
   AgentLimits,
   AgentOutput,
   AnyAgent,
-} from "./agents/agent.ts";
-export { agent } from "./agents/agent.ts";
-export type { Child, Ctx, Log, Sql, State, StepInfo, StepOptions } from "./agents/ctx.ts";
+  ApprovalOptions,
+  Child,
+  Ctx,
+  Log,
+  MapOptions,
+  SpawnOptions,
+  Sql,
+  State,
+  StepInfo,
+  StepOptions,
+  WaitOptions,
+} from "./agents/ctx.ts";
 export type { Approval, ApprovalStatus, Verdict } from "./domain/approval.ts";
 export type { DurationInput } from "./domain/duration.ts";
 export type { RunEvent } from "./domain/entry.ts";

@@ -2,21 +2,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { fail } from "../domain/errors.ts";
 import { checkName } from "../domain/key.ts";
-import type { Ctx } from "./ctx.ts";
-
-/** Hard limits of one run. Running time counts, waiting is free. */
-export interface AgentLimits {
-  /** Children this run may spawn, itself. Default 1,000. */
-  readonly children?: number;
-  /** How deep a tree below this run may grow. Default 8. */
-  readonly depth?: number;
-  /** Runs in the whole tree. Default 10,000. */
-  readonly treeSize?: number;
-  /** Running time over all claims, in minutes. Default unlimited. */
-  readonly activeMinutes?: number;
-  /** Journal entries. Default 50,000. */
-  readonly steps?: number;
-}
+import type { Agent, AgentLimits, Ctx } from "./ctx.ts";
 
 export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   /** Unique among the agents of a build: letters, digits, `_`, `-`, `.`. */
@@ -34,23 +20,6 @@ export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
 type InputOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<I> : unknown;
 type SubmittedOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferInput<I> : unknown;
 
-/** A declared agent. `In` is what a submitter gives (before the schema's defaults and transforms), `Out` what a run gives back. */
-export interface Agent<In = unknown, Out = unknown> {
-  readonly name: string;
-  readonly description: string | null;
-  readonly schema: StandardSchemaV1 | null;
-  readonly limits: AgentLimits;
-  readonly queue: string;
-  readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
-  /** Never present: carries the type of the input. */
-  readonly "~input"?: In;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: an agent of whatever input and output
-export type AnyAgent = Agent<any, any>;
-export type AgentInput<A> = A extends Agent<infer I, unknown> ? I : never;
-export type AgentOutput<A> = A extends Agent<never, infer O> ? O : never;
-
 /**
  * Declares an agent.
  *
@@ -60,7 +29,8 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
   definition: AgentDefinition<I, O>,
 ): Agent<SubmittedOf<I>, O> {
   checkName("agent", definition.name);
-  if (typeof definition.run !== "function") throw fail("AGENT_INVALID", { agent: definition.name, problem: "run is not a function" });
+  if (typeof definition.run !== "function")
+    throw fail("AGENT_INVALID", { agent: definition.name, problem: "run is not a function" });
   for (const [name, value] of Object.entries(definition.limits ?? {})) {
     if (typeof value !== "number" || !(value > 0)) {
       throw fail("AGENT_INVALID", { agent: definition.name, problem: `limits.${name} must be a number above 0` });

@@ -3,21 +3,26 @@ import { fail } from "../domain/errors.ts";
 import { awaitChild, spawnChildren } from "../engine/children.ts";
 import type { Execution } from "../engine/execution.ts";
 import type { Scope } from "../engine/scope.ts";
-import type { AnyAgent } from "./agent.ts";
 import { childSpec } from "./child.ts";
-import type { Ctx, MapOptions } from "./ctx.ts";
+import type { AnyAgent, Ctx, MapOptions } from "./ctx.ts";
 
 type Branches = Record<string, (ctx: Ctx) => unknown>;
 
 /** Named branches; fails with the first that fails, and the others are stopped then. */
-export async function allBranches(scope: Scope, branches: Branches, contextIn: (scope: Scope) => Ctx): Promise<Record<string, unknown>> {
+export async function allBranches(
+  scope: Scope,
+  branches: Branches,
+  contextIn: (scope: Scope) => Ctx,
+): Promise<Record<string, unknown>> {
   const { segment, done } = scope.open("all");
   const scopes = Object.keys(branches).map((name) => scope.child(`${segment}.${escapeBranch(name)}`));
   try {
-    const values = await Promise.all(Object.values(branches).map(async (branch, i) => branch(contextIn(scopes[i] as Scope))));
+    const values = await Promise.all(
+      Object.values(branches).map(async (branch, i) => branch(contextIn(scopes[i] as Scope))),
+    );
     return Object.fromEntries(Object.keys(branches).map((name, i) => [name, values[i]]));
   } catch (error) {
-    scopes.forEach((s) => s.close());
+    for (const s of scopes) s.close();
     throw error;
   } finally {
     done();
@@ -25,17 +30,24 @@ export async function allBranches(scope: Scope, branches: Branches, contextIn: (
 }
 
 /** The first branch to settle, in the order of the journal; the others are stopped. */
-export async function raceBranches(scope: Scope, branches: Branches, contextIn: (scope: Scope) => Ctx): Promise<{ winner: string; value: unknown }> {
+export async function raceBranches(
+  scope: Scope,
+  branches: Branches,
+  contextIn: (scope: Scope) => Ctx,
+): Promise<{ winner: string; value: unknown }> {
   const names = Object.keys(branches);
   if (names.length === 0) throw fail("RACE_EMPTY");
   const { segment, done } = scope.open("race");
   const scopes = names.map((name) => scope.child(`${segment}.${escapeBranch(name)}`));
   try {
     return await Promise.race(
-      Object.values(branches).map(async (branch, i) => ({ winner: names[i] as string, value: await branch(contextIn(scopes[i] as Scope)) })),
+      Object.values(branches).map(async (branch, i) => ({
+        winner: names[i] as string,
+        value: await branch(contextIn(scopes[i] as Scope)),
+      })),
     );
   } finally {
-    scopes.forEach((s) => s.close());
+    for (const s of scopes) s.close();
     done();
   }
 }
@@ -53,7 +65,7 @@ export async function mapBranches(
   try {
     return await bounded(items, options.concurrency, async (item, i) => branch(scopes[i] as Scope, item, i));
   } catch (error) {
-    scopes.forEach((s) => s.close());
+    for (const s of scopes) s.close();
     throw error;
   } finally {
     done();
@@ -95,7 +107,11 @@ export async function mapAgents(
 }
 
 /** At most `limit` at a time, started in order. */
-async function bounded<T, R>(items: readonly T[], limit: number | undefined, work: (item: T, index: number) => Promise<R>): Promise<R[]> {
+async function bounded<T, R>(
+  items: readonly T[],
+  limit: number | undefined,
+  work: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
   if (limit === undefined || limit >= items.length) return Promise.all(items.map(work));
   if (!Number.isInteger(limit) || limit < 1) throw fail("CONCURRENCY_INVALID", { value: String(limit) });
   const results: R[] = new Array(items.length);

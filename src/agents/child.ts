@@ -3,8 +3,7 @@ import { encodeValue } from "../domain/value.ts";
 import { awaitChild, type ChildSpec } from "../engine/children.ts";
 import type { Execution } from "../engine/execution.ts";
 import type { Scope } from "../engine/scope.ts";
-import type { AnyAgent } from "./agent.ts";
-import type { Child, SpawnOptions } from "./ctx.ts";
+import type { AnyAgent, Child, SpawnOptions } from "./ctx.ts";
 import { validInput } from "./schema.ts";
 
 export class ChildRun<Out> implements Child<Out> {

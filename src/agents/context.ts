@@ -7,17 +7,30 @@ import { resolveRetry } from "../domain/retry.ts";
 import { encodeValue } from "../domain/value.ts";
 import { spawnChildren } from "../engine/children.ts";
 import type { Execution } from "../engine/execution.ts";
+import { newId } from "../engine/ids.ts";
 import { checkpoint, emit, recordValue, setState } from "../engine/record.ts";
 import type { Scope } from "../engine/scope.ts";
 import { insideStep, performStep } from "../engine/step.ts";
 import { performTransaction } from "../engine/transaction.ts";
 import { ask, sleep, waitForSignal } from "../engine/wait.ts";
-import { newId } from "../engine/ids.ts";
-import type { Agent, AnyAgent } from "./agent.ts";
 import { allBranches, mapAgents, mapBranches, raceBranches } from "./branches.ts";
 import { ChildRun, childSpec } from "./child.ts";
 import { runOnThread } from "./cpu.ts";
-import type { ApprovalOptions, Child, Ctx, Log, MapOptions, Sql, SpawnOptions, State, StepInfo, StepOptions, WaitOptions } from "./ctx.ts";
+import type {
+  Agent,
+  AnyAgent,
+  ApprovalOptions,
+  Child,
+  Ctx,
+  Log,
+  MapOptions,
+  SpawnOptions,
+  Sql,
+  State,
+  StepInfo,
+  StepOptions,
+  WaitOptions,
+} from "./ctx.ts";
 
 /** Shared by the contexts of one execution. */
 export interface RunState {
@@ -69,8 +82,15 @@ export class Context implements Ctx {
     return this.#step(name, options, body);
   }
 
-  async cpu<T>(name: string, module: string | URL, input?: unknown, options: StepOptions & { readonly export?: string } = {}): Promise<T> {
-    return this.#step(name, { input, ...options }, ({ abort }) => runOnThread<T>(module, options.export ?? "default", input, abort));
+  async cpu<T>(
+    name: string,
+    module: string | URL,
+    input?: unknown,
+    options: StepOptions & { readonly export?: string } = {},
+  ): Promise<T> {
+    return this.#step(name, { input, ...options }, ({ abort }) =>
+      runOnThread<T>(module, options.export ?? "default", input, abort),
+    );
   }
 
   async transaction<T>(name: string, body: (sql: Sql) => Promise<T> | T): Promise<T> {
@@ -86,7 +106,8 @@ export class Context implements Ctx {
   async sleepUntil(moment: Date | string | number): Promise<void> {
     this.#begin("sleepUntil", "sleep");
     const untilMs = new Date(moment).getTime();
-    if (!Number.isFinite(untilMs)) throw fail("DURATION_INVALID", { input: String(moment), reason: "it is not a moment in time" });
+    if (!Number.isFinite(untilMs))
+      throw fail("DURATION_INVALID", { input: String(moment), reason: "it is not a moment in time" });
     await sleep(this.#execution, this.#scope, { untilMs });
   }
 
@@ -101,9 +122,23 @@ export class Context implements Ctx {
     this.#begin("approval", name);
     const timeoutMs = options.expires === undefined ? null : durationMs(options.expires);
     const request = encodeValue(args);
-    const resolution = await ask(this.#execution, this.#scope, "approval", checkKey("approval name", name), request, timeoutMs);
-    if (resolution.by === "time") return { approved: false, status: "expired", args, edited: false, by: null, comment: null };
-    const answer = resolution.value as { status: "approved" | "denied"; by: string; comment: string | null; edited: boolean; args: T };
+    const resolution = await ask(
+      this.#execution,
+      this.#scope,
+      "approval",
+      checkKey("approval name", name),
+      request,
+      timeoutMs,
+    );
+    if (resolution.by === "time")
+      return { approved: false, status: "expired", args, edited: false, by: null, comment: null };
+    const answer = resolution.value as {
+      status: "approved" | "denied";
+      by: string;
+      comment: string | null;
+      edited: boolean;
+      args: T;
+    };
     return {
       approved: answer.status === "approved",
       status: answer.status,
@@ -132,11 +167,14 @@ export class Context implements Ctx {
   async map(name: string, items: readonly any[], work: any, options: MapOptions = {}): Promise<any[]> {
     this.#begin("map", name);
     checkName("step", name);
-    if (typeof work !== "function") return mapAgents(this.#execution, this.#scope, name, items, work as AnyAgent, options);
+    if (typeof work !== "function")
+      return mapAgents(this.#execution, this.#scope, name, items, work as AnyAgent, options);
     return mapBranches(this.#scope, name, items, (scope, item, index) => work(this.#in(scope), item, index), options);
   }
 
-  async all<B extends Record<string, (ctx: Ctx) => unknown>>(branches: B): Promise<{ [K in keyof B]: Awaited<ReturnType<B[K]>> }> {
+  async all<B extends Record<string, (ctx: Ctx) => unknown>>(
+    branches: B,
+  ): Promise<{ [K in keyof B]: Awaited<ReturnType<B[K]>> }> {
     this.#begin("all", "all");
     const result = await allBranches(this.#scope, branches, (scope) => this.#in(scope));
     return result as { [K in keyof B]: Awaited<ReturnType<B[K]>> };
@@ -151,12 +189,14 @@ export class Context implements Ctx {
 
   async checkpoint(state: unknown): Promise<void> {
     this.#outside("checkpoint");
-    if (this.#run.began !== null && !this.#run.restoredAsked) throw fail("CHECKPOINT_NOT_RESTORED", { key: this.#run.began });
+    if (this.#run.began !== null && !this.#run.restoredAsked)
+      throw fail("CHECKPOINT_NOT_RESTORED", { key: this.#run.began });
     this.#run.generation = await checkpoint(this.#execution, this.#run.generation, state);
   }
 
   restored<T>(): T | undefined {
-    if (this.#run.began !== null && this.#execution.replay.hasCheckpoint) throw fail("CHECKPOINT_NOT_RESTORED", { key: this.#run.began });
+    if (this.#run.began !== null && this.#execution.replay.hasCheckpoint)
+      throw fail("CHECKPOINT_NOT_RESTORED", { key: this.#run.began });
     if (this.#run.began === null) this.#run.restoredAsked = true;
     return this.#execution.replay.checkpoint as T | undefined;
   }
@@ -213,10 +253,12 @@ export class Context implements Ctx {
   }
 
   #makeLog(): Log {
-    const write = (level: "debug" | "info" | "warn" | "error") => (message: string, fields: Record<string, unknown> = {}) => {
-      if (this.#execution.stopping || !this.#execution.replay.done) return;
-      this.#execution.owner.log(level, message, { runId: this.runId, agent: this.agent, ...fields });
-    };
+    const write =
+      (level: "debug" | "info" | "warn" | "error") =>
+      (message: string, fields: Record<string, unknown> = {}) => {
+        if (this.#execution.stopping || !this.#execution.replay.done) return;
+        this.#execution.owner.log(level, message, { runId: this.runId, agent: this.agent, ...fields });
+      };
     return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
   }
 

@@ -21,7 +21,12 @@ async function threads(): Promise<Piscina> {
   return pool;
 }
 
-export async function runOnThread<T>(module: string | URL, name: string, input: unknown, signal: AbortSignal): Promise<T> {
+export async function runOnThread<T>(
+  module: string | URL,
+  name: string,
+  input: unknown,
+  signal: AbortSignal,
+): Promise<T> {
   const url = module instanceof URL ? module.href : module.startsWith("file:") ? module : pathToFileURL(module).href;
   return (await threads()).run({ url, name, input }, { signal }) as Promise<T>;
 }

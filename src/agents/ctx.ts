@@ -1,8 +1,39 @@
-// What an agent's code gets: every verb that outlives the process it is called in.
+// The contract between an agent and the runtime: what an agent is, and what its code gets to call.
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Verdict } from "../domain/approval.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
-import type { Agent } from "./agent.ts";
+
+/** Hard limits of one run. Running time counts, waiting is free. */
+export interface AgentLimits {
+  /** Children this run may spawn, itself. Default 1,000. */
+  readonly children?: number;
+  /** How deep a tree below this run may grow. Default 8. */
+  readonly depth?: number;
+  /** Runs in the whole tree. Default 10,000. */
+  readonly treeSize?: number;
+  /** Running time over all claims, in minutes. Default unlimited. */
+  readonly activeMinutes?: number;
+  /** Journal entries. Default 50,000. */
+  readonly steps?: number;
+}
+
+/** A declared agent. `In` is what a submitter gives (before the schema's defaults and transforms), `Out` what a run gives back. */
+export interface Agent<In = unknown, Out = unknown> {
+  readonly name: string;
+  readonly description: string | null;
+  readonly schema: StandardSchemaV1 | null;
+  readonly limits: AgentLimits;
+  readonly queue: string;
+  readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
+  /** Never present: carries the type of the input. */
+  readonly "~input"?: In;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: an agent of whatever input and output
+export type AnyAgent = Agent<any, any>;
+export type AgentInput<A> = A extends Agent<infer I, unknown> ? I : never;
+export type AgentOutput<A> = A extends Agent<never, infer O> ? O : never;
 
 export interface StepOptions {
   /** What the step depends on: part of its identity, so that a change of code is noticed on replay. */
@@ -73,7 +104,12 @@ export interface Ctx {
   step<T>(name: string, body: (step: StepInfo) => Promise<T> | T): Promise<T>;
   step<T>(name: string, options: StepOptions, body: (step: StepInfo) => Promise<T> | T): Promise<T>;
   /** Runs an exported function of a module in a pool of threads, recorded like a step: parsing and embedding do not stall streams. */
-  cpu<T>(name: string, module: string | URL, input?: unknown, options?: StepOptions & { readonly export?: string }): Promise<T>;
+  cpu<T>(
+    name: string,
+    module: string | URL,
+    input?: unknown,
+    options?: StepOptions & { readonly export?: string },
+  ): Promise<T>;
   /** The user's SQL and the record of the step in one transaction: takes effect exactly once. */
   transaction<T>(name: string, body: (sql: Sql) => Promise<T> | T): Promise<T>;
 
@@ -100,7 +136,9 @@ export interface Ctx {
     options?: MapOptions,
   ): Promise<Out[]>;
   /** Named branches at once, each with a scope of its own. */
-  all<B extends Record<string, (ctx: Ctx) => unknown>>(branches: B): Promise<{ [K in keyof B]: Awaited<ReturnType<B[K]>> }>;
+  all<B extends Record<string, (ctx: Ctx) => unknown>>(
+    branches: B,
+  ): Promise<{ [K in keyof B]: Awaited<ReturnType<B[K]>> }>;
   /** The first branch to settle wins; which one is recorded. */
   race<B extends Record<string, (ctx: Ctx) => unknown>>(
     branches: B,

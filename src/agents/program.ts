@@ -1,8 +1,8 @@
 // An agent as the engine runs it.
 import { CHILDREN_MAX, JOURNAL_ENTRIES_MAX, TREE_DEPTH_MAX, TREE_RUNS_MAX } from "../domain/limits.ts";
-import type { Program } from "../engine/program.ts";
-import type { AnyAgent } from "./agent.ts";
+import type { Program } from "../engine/execution.ts";
 import { Context } from "./context.ts";
+import type { AnyAgent } from "./ctx.ts";
 
 export function toProgram(agent: AnyAgent): Program {
   const { limits } = agent;

@@ -1,6 +1,6 @@
 // Inputs against any Standard Schema (https://standardschema.dev): Zod, Valibot, ArkType and others.
 import { fail } from "../domain/errors.ts";
-import type { AnyAgent } from "./agent.ts";
+import type { AnyAgent } from "./ctx.ts";
 
 export interface InputIssue {
   /** Where, as in `$.items[2].name`. */
@@ -19,11 +19,17 @@ export async function validInput(agent: AnyAgent, input: unknown): Promise<unkno
   if (result.issues === undefined) return result.value;
   const issues: InputIssue[] = result.issues.map((issue) => ({ path: pathOf(issue.path), message: issue.message }));
   const [first] = issues;
-  const problem = first === undefined ? "the schema refuses it" : `${first.path}: ${first.message}${issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""}`;
+  const problem =
+    first === undefined
+      ? "the schema refuses it"
+      : `${first.path}: ${first.message}${issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""}`;
   throw fail("INPUT_INVALID", { agent: agent.name, problem }, { details: { issues } });
 }
 
 function pathOf(path: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined): string {
   const parts = (path ?? []).map((part) => (typeof part === "object" ? part.key : part));
-  return parts.reduce<string>((text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}.${String(part)}`), "$");
+  return parts.reduce<string>(
+    (text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}.${String(part)}`),
+    "$",
+  );
 }

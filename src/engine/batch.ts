@@ -69,7 +69,7 @@ export class Batcher<Item, Result> {
   async #flush(slots: Slot<Item, Result>[]): Promise<void> {
     try {
       const results = await this.#options.send(slots.map((slot) => slot.item));
-      slots.forEach((slot, i) => slot.resolve(results[i] as Result));
+      for (const [i, slot] of slots.entries()) slot.resolve(results[i] as Result);
     } catch (error) {
       if (slots.length === 1) {
         slots[0]?.reject(error);

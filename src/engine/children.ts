@@ -33,7 +33,12 @@ interface ChildEnd {
 }
 
 /** Submits children; answers their ids. On replay: the ids that were recorded. */
-export async function spawnChildren(execution: Execution, scope: Scope, name: string, specs: readonly ChildSpec[]): Promise<string[]> {
+export async function spawnChildren(
+  execution: Execution,
+  scope: Scope,
+  name: string,
+  specs: readonly ChildSpec[],
+): Promise<string[]> {
   const { key, done } = scope.open(name);
   try {
     const hash = hashInput(JSON.stringify(specs.map((spec) => [spec.agent, spec.input])));
@@ -52,7 +57,13 @@ export async function spawnChildren(execution: Execution, scope: Scope, name: st
 }
 
 /** Waits for one child's end. Waits of one group wake the run together. */
-export async function awaitChild(execution: Execution, scope: Scope, runId: string, agent: string, group: string | null): Promise<unknown> {
+export async function awaitChild(
+  execution: Execution,
+  scope: Scope,
+  runId: string,
+  agent: string,
+  group: string | null,
+): Promise<unknown> {
   const { key, done } = scope.open(`end of ${runId.slice(-12)}`);
   try {
     const end = (await endOf(execution, scope, key, runId, agent, group)) as ChildEnd;
@@ -67,7 +78,14 @@ export async function awaitChild(execution: Execution, scope: Scope, runId: stri
   }
 }
 
-async function endOf(execution: Execution, scope: Scope, key: string, runId: string, agent: string, group: string | null): Promise<unknown> {
+async function endOf(
+  execution: Execution,
+  scope: Scope,
+  key: string,
+  runId: string,
+  agent: string,
+  group: string | null,
+): Promise<unknown> {
   if (execution.replay.find(key) !== undefined) {
     return new Promise((resolve) => {
       execution.replay.request(key, async (entry) => {
@@ -94,12 +112,20 @@ async function endOf(execution: Execution, scope: Scope, key: string, runId: str
   });
 }
 
-function replayed(execution: Execution, scope: Scope, recorded: Entry, specs: readonly ChildSpec[], hash: string): Promise<string[]> {
+function replayed(
+  execution: Execution,
+  scope: Scope,
+  recorded: Entry,
+  specs: readonly ChildSpec[],
+  hash: string,
+): Promise<string[]> {
   return new Promise((resolve) => {
     execution.replay.request(recorded.key ?? "", (entry) => {
       const meta = metaOf(entry);
       if (meta["h"] !== hash) {
-        execution.mismatch(`the children asked for at ${entry.key} (entry ${entry.seq}) are not the ones that were recorded`);
+        execution.mismatch(
+          `the children asked for at ${entry.key} (entry ${entry.seq}) are not the ones that were recorded`,
+        );
         return;
       }
       const ids = meta["children"] as string[];
@@ -117,10 +143,17 @@ function note(execution: Execution, ids: readonly string[], specs: readonly Chil
   });
 }
 
-async function submitChildren(execution: Execution, key: string, specs: readonly ChildSpec[], hash: string): Promise<string[]> {
+async function submitChildren(
+  execution: Execution,
+  key: string,
+  specs: readonly ChildSpec[],
+  hash: string,
+): Promise<string[]> {
   const { limits } = execution.program;
-  if (execution.childrenCount + specs.length > limits.children) throw fail("CHILDREN_LIMIT", { run: execution.runId, limit: limits.children });
-  if (execution.claim.depth + 1 > limits.depth) throw fail("DEPTH_LIMIT", { run: execution.runId, limit: limits.depth });
+  if (execution.childrenCount + specs.length > limits.children)
+    throw fail("CHILDREN_LIMIT", { run: execution.runId, limit: limits.children });
+  if (execution.claim.depth + 1 > limits.depth)
+    throw fail("DEPTH_LIMIT", { run: execution.runId, limit: limits.depth });
   const ids = specs.map(() => childId(execution.runId));
   const meta = `"h":"${hash}","agent":${JSON.stringify([...new Set(specs.map((s) => s.agent))].join(", "))}`;
   const entry = execution.journal.compose(KIND.spawned, key, `${meta},"children":${JSON.stringify(ids)}`, null);
@@ -142,7 +175,8 @@ async function commit(execution: Execution, append: Append, runs: readonly NewRu
       const verdict = await committer.db.transaction(async (tx) => {
         await lockTree(tx, execution.claim.root_id);
         const limit = execution.program.limits.treeSize;
-        if ((await treeSize(tx, execution.claim.root_id)) + runs.length > limit) throw fail("TREE_LIMIT", { run: execution.runId, limit });
+        if ((await treeSize(tx, execution.claim.root_id)) + runs.length > limit)
+          throw fail("TREE_LIMIT", { run: execution.runId, limit });
         const row = await appendWith(tx, committer.workerId, committer.leaseMs, append, {});
         if (row.verdict === "done") await submitRuns(tx, runs);
         return row;

@@ -1,7 +1,8 @@
 // The worker's way to the journal: batches the writes of all its runs, and finds out what became of a write whose answer was lost.
-import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
-import type { Database } from "../store/database.ts";
+
 import { putBlobs } from "../store/blobs.ts";
+import type { Database } from "../store/database.ts";
+import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { readFinished, type Settle, type SettleVerdict, settleRuns } from "../store/finish.ts";
 import { type Append, appendEntries, appendWith, type Extras, readTails } from "../store/journal.ts";
 import { Batcher } from "./batch.ts";
@@ -35,7 +36,11 @@ export class Committer {
     this.workerId = workerId;
     this.leaseMs = leaseMs;
     this.#appends = new Batcher({ ...BATCH, bytesOf, send: (items) => this.#sendAppends(items) });
-    this.#settles = new Batcher<Settle, SettleVerdict | "lost">({ ...BATCH, bytesOf, send: (items) => this.#sendSettles(items) });
+    this.#settles = new Batcher<Settle, SettleVerdict | "lost">({
+      ...BATCH,
+      bytesOf,
+      send: (items) => this.#sendSettles(items),
+    });
   }
 
   append(append: Append): Promise<AppendVerdict> {
@@ -75,7 +80,8 @@ export class Committer {
     while (open.length > 0) {
       try {
         const rows = await appendEntries(this.db, this.workerId, this.leaseMs, open);
-        for (const row of rows) verdicts.set(row.run_id, { verdict: "done", cancel: row.cancel, inboxSeq: row.inbox_seq });
+        for (const row of rows)
+          verdicts.set(row.run_id, { verdict: "done", cancel: row.cancel, inboxSeq: row.inbox_seq });
         break;
       } catch (error) {
         if (isRetryable(error)) continue;
@@ -89,7 +95,14 @@ export class Committer {
 
   /** Reads back what became of appends: those whose fate is known. The others are not stored and still ours to write. */
   async #outcomes(appends: readonly Append[]): Promise<Map<string, AppendVerdict>> {
-    const tails = await untilAnswered(() => readTails(this.db, appends.map((a) => a.runId)), this.leaseMs);
+    const tails = await untilAnswered(
+      () =>
+        readTails(
+          this.db,
+          appends.map((a) => a.runId),
+        ),
+      this.leaseMs,
+    );
     const byRun = new Map(tails.map((tail) => [tail.run_id, tail]));
     const known = new Map<string, AppendVerdict>();
     for (const append of appends) {
@@ -129,7 +142,8 @@ export class Committer {
     const known = new Map<string, SettleVerdict | "lost">();
     for (const settle of settles) {
       const tail = byRun.get(settle.runId);
-      const stillOurs = tail?.worker_id === this.workerId && tail.epoch === settle.epoch && tail.journal_seq === settle.first - 1;
+      const stillOurs =
+        tail?.worker_id === this.workerId && tail.epoch === settle.epoch && tail.journal_seq === settle.first - 1;
       if (stillOurs) continue;
       const moved = tail !== undefined && tail.worker_id === null && tail.epoch === settle.epoch;
       known.set(settle.runId, moved || (ended.has(settle.runId) && settle.to.move === "finish") ? "done" : "lost");

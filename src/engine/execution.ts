@@ -1,22 +1,42 @@
 // One claimed run in memory, from its claim to its farewell. The verbs an agent has are in step.ts, wait.ts, children.ts and
 // record.ts; this file knows when the run may be let go, and why it is stopped.
+
+import type { Entry } from "../domain/entry.ts";
 import { KIND } from "../domain/entry.ts";
 import { fail, LonghaulError } from "../domain/errors.ts";
 import { toFailure } from "../domain/failure.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { Claimed } from "../store/claim.ts";
-import type { Entry } from "../domain/entry.ts";
 import type { Move } from "../store/finish.ts";
 import type { Committer, News } from "./commit.ts";
 import { untilAnswered } from "./commit.ts";
 import { RunJournal } from "./journal.ts";
 import { Mailbox } from "./mailbox.ts";
-import type { Program } from "./program.ts";
 import { metaOf, Replay } from "./replay.ts";
 import { generationPrefix, Scope, Turns } from "./scope.ts";
 import { type DatabaseClock, nextTurn, pause } from "./timing.ts";
 import { Waits } from "./waits.ts";
+
+/** What the engine knows of an agent: something with a name and limits that it can run on an execution. */
+export interface ProgramLimits {
+  readonly children: number;
+  readonly depth: number;
+  readonly treeSize: number;
+  /** Null: unlimited. */
+  readonly activeMs: number | null;
+  readonly entries: number;
+}
+
+/** An agent as the engine runs it. */
+export interface Program {
+  readonly name: string;
+  readonly limits: ProgramLimits;
+  run(execution: Execution, input: unknown): Promise<unknown>;
+}
+
+/** The programs of one build, by name. */
+export type Programs = ReadonlyMap<string, Program>;
 
 export interface ExecutionSettings {
   /** Timers that ring within this time are waited for in place. */
@@ -31,7 +51,7 @@ export interface ExecutionOwner {
   readonly committer: Committer;
   readonly clock: DatabaseClock;
   readonly settings: ExecutionSettings;
-  readonly programs: ReadonlyMap<string, Program>;
+  readonly programs: Programs;
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
   /** The run waits; its live function may be kept warm. */
   onReleased(execution: Execution): void;
@@ -88,7 +108,13 @@ export class Execution {
     this.program = program;
     this.owner = owner;
     this.epoch = claim.epoch;
-    const run = { runId: claim.run_id, tenant: claim.tenant_id, epoch: claim.epoch, seq: claim.journal_seq, entriesMax: program.limits.entries };
+    const run = {
+      runId: claim.run_id,
+      tenant: claim.tenant_id,
+      epoch: claim.epoch,
+      seq: claim.journal_seq,
+      entriesMax: program.limits.entries,
+    };
     this.journal = new RunJournal(run, owner.committer, {
       onNews: (news) => this.hear(news),
       onLost: () => this.lose(),
@@ -97,7 +123,15 @@ export class Execution {
     });
     this.replay = new Replay(entries, owner.settings.mismatchGraceMs, (problem) => this.mismatch(problem));
     this.waits = new Waits(this);
-    this.mailbox = new Mailbox(this, 0);
+    this.mailbox = new Mailbox(
+      {
+        load: (after) => owner.loadInbox(this.runId, after),
+        during: (work) => this.during(work),
+        onMail: () => this.waits.distribute(),
+        onUnreadable: (error) => owner.log("warn", "the inbox cannot be read now", { runId: this.runId, error }),
+      },
+      0,
+    );
     this.root = new Scope("", null, generationPrefix(this.replay.generation), new Turns(), this.abort.signal);
   }
 
@@ -107,6 +141,10 @@ export class Execution {
 
   get mode(): Mode {
     return this.#mode;
+  }
+
+  get active(): boolean {
+    return this.#mode === "running" && !this.stopping;
   }
 
   get stopping(): boolean {
@@ -209,7 +247,10 @@ export class Execution {
 
   async load(text: string | null, blob: string | null): Promise<unknown> {
     if (blob === null) return text === null ? undefined : decodeValue(text);
-    const stored = await untilAnswered(() => getBlob(this.owner.committer.db, this.claim.tenant_id, blob), this.owner.committer.leaseMs);
+    const stored = await untilAnswered(
+      () => getBlob(this.owner.committer.db, this.claim.tenant_id, blob),
+      this.owner.committer.leaseMs,
+    );
     if (stored === null) throw new Error(`value ${blob} of run ${this.runId} is missing`);
     return decodeValue(stored);
   }
@@ -308,7 +349,12 @@ export class Execution {
 
   async #finishFailed(reason: string | null, failure: string): Promise<void> {
     await this.#settle((rest) => {
-      rest.push({ kind: KIND.finished, key: null, body: `{"status":"failed","reason":${JSON.stringify(reason)},"failure":${failure}}`, blob: null });
+      rest.push({
+        kind: KIND.finished,
+        key: null,
+        body: `{"status":"failed","reason":${JSON.stringify(reason)},"failure":${failure}}`,
+        blob: null,
+      });
       return { move: "finish", status: "failed", reason, failure };
     });
   }
@@ -321,17 +367,31 @@ export class Execution {
       return;
     }
     if (why === "drain") await this.#untilIdle(patienceMs);
-    const stopped = fail(why === "timeout" ? "RUN_TIMEOUT" : "RUN_CANCELLED", { run: this.runId, reason, minutes: this.#minutes() });
+    const stopped = fail(why === "timeout" ? "RUN_TIMEOUT" : "RUN_CANCELLED", {
+      run: this.runId,
+      reason,
+      minutes: this.#minutes(),
+    });
     this.abort.abort(stopped);
     await this.#untilIdle(this.owner.settings.graceMs);
     if (why === "timeout") return this.#finishFailed("run_timeout", encodeValue(toFailure(stopped)));
     await this.#settle((rest) => {
       if (why === "cancel") {
-        rest.push({ kind: KIND.finished, key: null, body: `{"status":"cancelled","reason":${JSON.stringify(reason)}}`, blob: null });
+        rest.push({
+          kind: KIND.finished,
+          key: null,
+          body: `{"status":"cancelled","reason":${JSON.stringify(reason)}}`,
+          blob: null,
+        });
         return { move: "finish", status: "cancelled", reason };
       }
       const move = why === "pause" ? "pause" : "yield";
-      rest.push({ kind: KIND.released, key: null, body: `{"move":"${move}","reason":${JSON.stringify(reason)}}`, blob: null });
+      rest.push({
+        kind: KIND.released,
+        key: null,
+        body: `{"move":"${move}","reason":${JSON.stringify(reason)}}`,
+        blob: null,
+      });
       return move === "pause" ? { move, reason } : { move };
     });
   }
@@ -365,7 +425,15 @@ export class Execution {
         const to = compose(rest.entries);
         await this.journal.storeBlobs();
         const consumed = [...rest.consumed, ...this.mailbox.takeNudges()];
-        const settle = { runId: this.runId, epoch: this.epoch, first, entries: rest.entries, to, consumed, activeMs: this.activeMs };
+        const settle = {
+          runId: this.runId,
+          epoch: this.epoch,
+          first,
+          entries: rest.entries,
+          to,
+          consumed,
+          activeMs: this.activeMs,
+        };
         const result = await this.owner.committer.settle(settle);
         return { stored: result === "done" ? rest.entries.length : 0, result };
       });

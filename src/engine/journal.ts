@@ -47,7 +47,11 @@ export class RunJournal {
   #scheduled = false;
   #dead = false;
 
-  constructor(run: { runId: string; tenant: string; epoch: number; seq: number; entriesMax: number }, committer: Committer, events: JournalEvents) {
+  constructor(
+    run: { runId: string; tenant: string; epoch: number; seq: number; entriesMax: number },
+    committer: Committer,
+    events: JournalEvents,
+  ) {
     this.runId = run.runId;
     this.tenant = run.tenant;
     this.epoch = run.epoch;
@@ -89,7 +93,11 @@ export class RunJournal {
 
   /** An entry with its value inline or under a hash; the blob is stored before the next write. */
   compose(kind: number, key: string | null, meta: string, value: string | null): NewEntry {
-    if (value !== null && value.length > INLINE_VALUE_BYTES_MAX / 4 && Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX) {
+    if (
+      value !== null &&
+      value.length > INLINE_VALUE_BYTES_MAX / 4 &&
+      Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX
+    ) {
       return { kind, key, body: `{${meta}}`, blob: this.keepApart(value) };
     }
     const separator = meta !== "" && value !== null ? "," : "";
@@ -195,9 +203,12 @@ export class RunJournal {
     this.#committed += append.entries.length;
     try {
       await this.storeBlobs();
-      const verdict = extras === null ? await this.#committer.append(append) : await this.#committer.appendWith(append, extras);
+      const verdict =
+        extras === null ? await this.#committer.append(append) : await this.#committer.appendWith(append, extras);
       this.#answer(append, verdict);
     } catch (error) {
+      // Refused as a whole: nothing of it is stored, so the next entry takes its number.
+      this.#committed -= append.entries.length;
       if (!this.#dead) this.#events.onBroken(error);
     }
   }

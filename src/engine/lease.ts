@@ -86,7 +86,11 @@ export class LeaseKeeper {
   #post(): void {
     if (!this.#changed) return;
     this.#changed = false;
-    this.#thread?.postMessage({ type: "runs", ids: [...this.#held.keys()], epochs: [...this.#held.values()].map((held) => held.epoch) });
+    this.#thread?.postMessage({
+      type: "runs",
+      ids: [...this.#held.keys()],
+      epochs: [...this.#held.values()].map((held) => held.epoch),
+    });
   }
 
   #hear(message: { type: string; sentAt?: number; rows?: HeartbeatRow[]; message?: string }): void {

@@ -1,17 +1,26 @@
 // What others told the run and it has not consumed yet: kept by key, oldest first, until a wait asks for it.
 import type { Message } from "../domain/message.ts";
-import type { Execution } from "./execution.ts";
+
+/** What a mailbox needs of its run. */
+export interface MailboxHost {
+  load(after: number): Promise<Message[]>;
+  /** Keeps the run in memory while mail is read. */
+  during<T>(work: () => Promise<T>): Promise<T>;
+  /** Mail has come. */
+  onMail(): void;
+  onUnreadable(error: unknown): void;
+}
 
 export class Mailbox {
-  readonly #execution: Execution;
+  readonly #host: MailboxHost;
   readonly #kept = new Map<string, Message[]>();
   #seen: number;
   #announced: number;
   #loading: Promise<void> | null = null;
   #nudges: number[] = [];
 
-  constructor(execution: Execution, seen: number) {
-    this.#execution = execution;
+  constructor(host: MailboxHost, seen: number) {
+    this.#host = host;
     this.#seen = seen;
     this.#announced = seen;
   }
@@ -25,7 +34,7 @@ export class Mailbox {
   noticed(inboxSeq: number): void {
     if (inboxSeq <= this.#announced) return;
     this.#announced = inboxSeq;
-    void this.#execution.during(() => this.refresh());
+    void this.#host.during(() => this.refresh());
   }
 
   /** Reads what is new and hands it to the waits that match. */
@@ -54,9 +63,9 @@ export class Mailbox {
   async #load(): Promise<void> {
     let messages: Message[];
     try {
-      messages = await this.#execution.owner.loadInbox(this.#execution.runId, this.#seen);
+      messages = await this.#host.load(this.#seen);
     } catch (error) {
-      this.#execution.owner.log("warn", "the inbox cannot be read now", { runId: this.#execution.runId, error });
+      this.#host.onUnreadable(error);
       this.#announced = this.#seen;
       return;
     }
@@ -70,6 +79,6 @@ export class Mailbox {
       }
     }
     this.#announced = Math.max(this.#announced, this.#seen);
-    this.#execution.waits.distribute();
+    this.#host.onMail();
   }
 }

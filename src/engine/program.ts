@@ -1,23 +1,5 @@
-// What the engine knows of an agent: something with a name and limits that it can run on an execution.
-import type { Execution } from "./execution.ts";
-
-export interface ProgramLimits {
-  readonly children: number;
-  readonly depth: number;
-  readonly treeSize: number;
-  /** Null: unlimited. */
-  readonly activeMs: number | null;
-  readonly entries: number;
-}
-
-export interface Program {
-  readonly name: string;
-  readonly limits: ProgramLimits;
-  run(execution: Execution, input: unknown): Promise<unknown>;
-}
-
-/** The programs of one build, by name. */
-export type Programs = ReadonlyMap<string, Program>;
+// What stands in for an agent that is not there.
+import type { Program } from "./execution.ts";
 
 /** Stands in for an agent that this build does not have: the run is paused with the reason, until it is deployed. */
 export function missingProgram(name: string): Program {

@@ -1,5 +1,5 @@
 // What a run remembers: its journal since the last checkpoint, given back to the code in exactly the order in which it was recorded.
-import { KIND, SETTLING, type Entry } from "../domain/entry.ts";
+import { type Entry, KIND, SETTLING } from "../domain/entry.ts";
 import { decodeValue } from "../domain/value.ts";
 import { nextTurn } from "./timing.ts";
 
@@ -108,7 +108,9 @@ export class Replay {
   /** What was recorded and never asked for, when the code has ended. */
   leftover(): string | undefined {
     const entry = this.#order.slice(this.#head).find((e) => !this.#requested.has(e.key ?? ""));
-    return entry === undefined ? undefined : `${describe(entry)} was recorded, but the code ended without asking for it`;
+    return entry === undefined
+      ? undefined
+      : `${describe(entry)} was recorded, but the code ended without asking for it`;
   }
 
   stop(): void {
@@ -129,7 +131,10 @@ export class Replay {
     } else if (entry.kind === KIND.value) this.#values.set(key, entry);
     else if (entry.kind === KIND.wait) {
       const meta = metaOf(entry);
-      this.#waits.set(key, { dueMs: (meta["due"] as number | undefined) ?? null, approvalId: (meta["approval"] as string | undefined) ?? null });
+      this.#waits.set(key, {
+        dueMs: (meta["due"] as number | undefined) ?? null,
+        approvalId: (meta["approval"] as string | undefined) ?? null,
+      });
     } else if (entry.kind === KIND.emit) this.#emitted.add(key);
   }
 
@@ -157,7 +162,13 @@ export class Replay {
     const head = this.#head;
     this.#stuckTimer = setTimeout(() => {
       const entry = this.#order[head];
-      if (this.#head !== head || entry === undefined || this.#requested.has(entry.key ?? "") || this.#parked.length === 0) return;
+      if (
+        this.#head !== head ||
+        entry === undefined ||
+        this.#requested.has(entry.key ?? "") ||
+        this.#parked.length === 0
+      )
+        return;
       const asked = this.#parked.map((parked) => parked.key).join(", ");
       this.#onStuck(`the journal has ${describe(entry)} next, but the code asks for ${asked}`);
     }, this.#graceMs);

@@ -78,7 +78,8 @@ export class Scope {
   open(name: string): { key: string; segment: string; done: () => void } {
     const turn = this.#turns.now();
     const open = this.#open.get(name);
-    if (open !== undefined && open.turn !== turn) throw fail("DUPLICATE_STEP", { name, scope: this.path === "" ? "(the run)" : this.path });
+    if (open !== undefined && open.turn !== turn)
+      throw fail("DUPLICATE_STEP", { name, scope: this.path === "" ? "(the run)" : this.path });
     const entry = open ?? { turn, count: 0 };
     entry.count += 1;
     this.#open.set(name, entry);

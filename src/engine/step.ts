@@ -57,7 +57,13 @@ function replayed(execution: Execution, scope: Scope, recorded: Entry, hash: str
   });
 }
 
-async function attempts(execution: Execution, scope: Scope, key: string, hash: string | null, spec: StepSpec): Promise<unknown> {
+async function attempts(
+  execution: Execution,
+  scope: Scope,
+  key: string,
+  hash: string | null,
+  spec: StepSpec,
+): Promise<unknown> {
   const before = execution.replay.attempts(key);
   let failed = before?.failed ?? 0;
   if (before !== undefined) await backoff(execution, scope, key, before.retryAtMs);
@@ -111,26 +117,45 @@ async function runBody(
   spec: StepSpec,
   attempt: number,
 ): Promise<{ encoded: string } | { failure: Failure }> {
-  const timeout = new AbortController();
-  const abort = AbortSignal.any([scope.abort, timeout.signal]);
-  const info = { abort, attempt, idempotencyKey: `${execution.runId}/${key}` };
-  let timers: NodeJS.Timeout[] = [];
-  const tooLate = new Promise<never>((_, reject) => {
-    if (spec.timeoutMs === null) return;
-    const error = fail("STEP_TIMEOUT", { step: key, timeout: formatDuration(spec.timeoutMs) });
-    // First the signal, so that the body can stop by itself; then, if it does not, without it.
-    const soft = setTimeout(() => timeout.abort(error), spec.timeoutMs);
-    const hard = setTimeout(() => reject(error), spec.timeoutMs + execution.owner.settings.graceMs);
-    timers = [soft, hard];
-  });
+  const timeout = spec.timeoutMs === null ? null : new AbortController();
+  let abort: AbortSignal | undefined;
+  const info = {
+    // Made when it is asked for: most bodies never ask, and a dependent signal costs more than the rest of a step.
+    get abort(): AbortSignal {
+      abort ??= AbortSignal.any(timeout === null ? [scope.abort] : [scope.abort, timeout.signal]);
+      return abort;
+    },
+    attempt,
+    idempotencyKey: `${execution.runId}/${key}`,
+  };
+  const timers: NodeJS.Timeout[] = [];
   try {
-    const value = await Promise.race([insideStep.run({ key, attempt }, async () => spec.body(info)), tooLate]);
+    const running = insideStep.run({ key, attempt }, async () => spec.body(info));
+    const value = await (timeout === null
+      ? running
+      : Promise.race([running, tooLate(execution, key, spec, timeout, timers)]));
     return { encoded: encodeValue(value) };
   } catch (error) {
-    return { failure: toFailure(timeout.signal.aborted ? timeout.signal.reason : error) };
+    return { failure: toFailure(timeout?.signal.aborted === true ? timeout.signal.reason : error) };
   } finally {
     timers.forEach(clearTimeout);
   }
+}
+
+/** Rejects when the body has not ended in its time: first the signal, so that it can stop by itself; then without it. */
+function tooLate(
+  execution: Execution,
+  key: string,
+  spec: StepSpec,
+  timeout: AbortController,
+  timers: NodeJS.Timeout[],
+): Promise<never> {
+  const timeoutMs = spec.timeoutMs ?? 0;
+  const error = fail("STEP_TIMEOUT", { step: key, timeout: formatDuration(timeoutMs) });
+  return new Promise((_, reject) => {
+    timers.push(setTimeout(() => timeout.abort(error), timeoutMs));
+    timers.push(setTimeout(() => reject(error), timeoutMs + execution.owner.settings.graceMs));
+  });
 }
 
 /** A durable pause between attempts: short ones in place, long ones cost a row like any wait. */

@@ -20,6 +20,8 @@ const PAGE = 500;
 export class Followers {
   readonly #db: Database;
   readonly #followers = new Set<Follower>();
+  /** How many follow each run. */
+  readonly #followed = new Map<string, number>();
   readonly #ends = new Map<string, Set<() => void>>();
   readonly #unsubscribe: (() => void)[];
   #timer: NodeJS.Timeout | undefined;
@@ -29,13 +31,19 @@ export class Followers {
 
   constructor(db: Database, doorbell: Doorbell) {
     this.#db = db;
-    this.#unsubscribe = [doorbell.on("journal", () => this.#poke()), doorbell.on("finished", () => this.#poke()), doorbell.on("ready", () => this.#poke())];
+    this.#unsubscribe = [
+      // A step says nothing to those who wait for the end: no query for it.
+      doorbell.on("journal", () => this.#followers.size > 0 && this.#poke()),
+      doorbell.on("finished", () => this.#poke()),
+      doorbell.on("ready", () => this.#poke()),
+    ];
   }
 
   /** Every entry after `after`, once and in order, ending with the run. */
   async *follow(runId: string, after: number, signal?: AbortSignal): AsyncGenerator<Entry> {
     const follower: Follower = { runId, cursor: after, take: null };
     this.#followers.add(follower);
+    this.#followed.set(runId, (this.#followed.get(runId) ?? 0) + 1);
     try {
       while (signal?.aborted !== true && !this.#closed) {
         for (const entry of await this.#next(follower, signal)) {
@@ -45,6 +53,9 @@ export class Followers {
       }
     } finally {
       this.#followers.delete(follower);
+      const left = (this.#followed.get(runId) ?? 1) - 1;
+      if (left > 0) this.#followed.set(runId, left);
+      else this.#followed.delete(runId);
     }
   }
 
@@ -109,7 +120,12 @@ export class Followers {
     try {
       const waiting = [...this.#followers].filter((follower) => follower.take !== null);
       if (waiting.length > 0) {
-        const rows = await readTailsAfter(this.#db, waiting.map((f) => f.runId), waiting.map((f) => f.cursor), PAGE);
+        const rows = await readTailsAfter(
+          this.#db,
+          waiting.map((f) => f.runId),
+          waiting.map((f) => f.cursor),
+          PAGE,
+        );
         for (const [place, entries] of groupByPlace(rows)) {
           const follower = waiting[place - 1];
           const last = entries.at(-1);
@@ -119,7 +135,8 @@ export class Followers {
         }
       }
       if (this.#ends.size > 0) {
-        for (const runId of await readFinished(this.#db, [...this.#ends.keys()])) for (const done of [...(this.#ends.get(runId) ?? [])]) done();
+        for (const runId of await readFinished(this.#db, [...this.#ends.keys()]))
+          for (const done of [...(this.#ends.get(runId) ?? [])]) done();
       }
     } catch (error) {
       // A lost connection is a pause: the followers go on where they were.

@@ -81,7 +81,14 @@ export class Ticker {
     const { db, workerId, queues, build, isolate, onRunnable, onMoved, cancelChild, log } = this.#options;
     try {
       for (let more = true; more && !this.#stopped; ) {
-        const request = { workerId, queues, build, limit: LIMIT, crashesMax: CRASHES_BEFORE_ISOLATION, canIsolate: isolate !== null };
+        const request = {
+          workerId,
+          queues,
+          build,
+          limit: LIMIT,
+          crashesMax: CRASHES_BEFORE_ISOLATION,
+          canIsolate: isolate !== null,
+        };
         const done = await tick(db, request);
         more = done.did !== null;
         if (done.next_ms !== null) this.#dueMs = Math.min(this.#dueMs, performance.now() + Math.max(0, done.next_ms));

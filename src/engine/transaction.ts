@@ -55,7 +55,8 @@ async function commit(execution: Execution, key: string, body: (sql: Transaction
       await execution.journal.exclusive(async (first) => {
         await committer.db.transaction(async (tx) => {
           const sql: TransactionSql = {
-            query: async <Row>(text: string, values: readonly unknown[] = []) => (await tx.client.query(text, values as unknown[])).rows as Row[],
+            query: async <Row>(text: string, values: readonly unknown[] = []) =>
+              (await tx.client.query(text, values as unknown[])).rows as Row[],
           };
           const value = await insideStep.run({ key, attempt: 1 }, async () => body(sql));
           encoded = encodeValue(value);

@@ -5,8 +5,8 @@ import { approvalKey, signalKey, timerKey } from "../domain/message.ts";
 import type { NewApproval } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
 import { newId } from "./ids.ts";
-import type { Scope } from "./scope.ts";
 import { metaOf } from "./replay.ts";
+import type { Scope } from "./scope.ts";
 import type { Resolution } from "./waits.ts";
 
 interface WaitSpec {
@@ -21,7 +21,11 @@ interface WaitSpec {
   readonly question?: { readonly kind: "approval" | "interrupt"; readonly request: string; readonly name: string };
 }
 
-export async function sleep(execution: Execution, scope: Scope, timing: { timeoutMs: number } | { untilMs: number }): Promise<void> {
+export async function sleep(
+  execution: Execution,
+  scope: Scope,
+  timing: { timeoutMs: number } | { untilMs: number },
+): Promise<void> {
   const untilMs = "untilMs" in timing ? timing.untilMs : undefined;
   const timeoutMs = "timeoutMs" in timing ? timing.timeoutMs : null;
   await waitFor(execution, scope, {
@@ -34,8 +38,18 @@ export async function sleep(execution: Execution, scope: Scope, timing: { timeou
 }
 
 /** The payload, or how it ended without one. */
-export function waitForSignal(execution: Execution, scope: Scope, name: string, timeoutMs: number | null): Promise<Resolution> {
-  return waitFor(execution, scope, { name: `signal ${name}`, label: `signal ${name}`, timeoutMs, address: () => signalKey(name) });
+export function waitForSignal(
+  execution: Execution,
+  scope: Scope,
+  name: string,
+  timeoutMs: number | null,
+): Promise<Resolution> {
+  return waitFor(execution, scope, {
+    name: `signal ${name}`,
+    label: `signal ${name}`,
+    timeoutMs,
+    address: () => signalKey(name),
+  });
 }
 
 /** Asks a person; the question is visible when this has been journaled. */
@@ -65,7 +79,8 @@ async function waitFor(execution: Execution, scope: Scope, spec: WaitSpec): Prom
     if (replaying !== undefined) await replaying;
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    const { dueMs, approvalId } = execution.replay.opened(key) ?? (await execution.during(() => open(execution, key, spec)));
+    const { dueMs, approvalId } =
+      execution.replay.opened(key) ?? (await execution.during(() => open(execution, key, spec)));
     return await new Promise<Resolution>((resolve) => {
       const address = spec.address(key, approvalId);
       execution.waits.open({ key, address, scope, dueMs, label: spec.label, group: null, approvalId, resolve });
@@ -86,7 +101,11 @@ function replayed(execution: Execution, scope: Scope, key: string): Promise<Reso
 }
 
 /** Journals what a later process must know: the due time, and the id of the question. */
-async function open(execution: Execution, key: string, spec: WaitSpec): Promise<{ dueMs: number | null; approvalId: string | null }> {
+async function open(
+  execution: Execution,
+  key: string,
+  spec: WaitSpec,
+): Promise<{ dueMs: number | null; approvalId: string | null }> {
   const { journal, owner } = execution;
   const dueMs = spec.untilMs ?? (spec.timeoutMs === null ? null : owner.clock.now() + spec.timeoutMs);
   if (spec.question === undefined) {

@@ -2,9 +2,11 @@
 import { KIND } from "../domain/entry.ts";
 import { childKey, type Message } from "../domain/message.ts";
 import type { WaitRow } from "../store/finish.ts";
-import type { Execution } from "./execution.ts";
+import type { Committer } from "./commit.ts";
+import type { RunJournal } from "./journal.ts";
+import type { Mailbox } from "./mailbox.ts";
 import type { Scope } from "./scope.ts";
-import { Alarm, nextTurn } from "./timing.ts";
+import { Alarm, type DatabaseClock, nextTurn } from "./timing.ts";
 
 /** How a wait ended. */
 export type Resolution = { readonly by: "message"; readonly value: unknown } | { readonly by: "time" };
@@ -23,17 +25,39 @@ export interface PendingWait {
   readonly resolve: (resolution: Resolution) => void;
 }
 
+/** What the waits of a run need of it. */
+export interface WaitsHost {
+  readonly runId: string;
+  readonly epoch: number;
+  /** True while the run is in this worker's hands and not being let go or stopped. */
+  readonly active: boolean;
+  readonly root: Scope;
+  readonly journal: RunJournal;
+  readonly mailbox: Mailbox;
+  readonly openChildren: Map<string, string>;
+  readonly owner: {
+    readonly clock: DatabaseClock;
+    readonly committer: Committer;
+    readonly settings: { readonly holdMs: number };
+  };
+  during<T>(work: () => Promise<T>): Promise<T>;
+  /** Something changed: look whether all that is left is waiting. */
+  idle(): void;
+  lose(): void;
+  messageValue(body: string | null, blob: string | null): Promise<unknown>;
+}
+
 interface Open extends PendingWait {
   alarm: Alarm | null;
   resolving: boolean;
 }
 
 export class Waits {
-  readonly #execution: Execution;
+  readonly #run: WaitsHost;
   readonly #open = new Set<Open>();
 
-  constructor(execution: Execution) {
-    this.#execution = execution;
+  constructor(execution: WaitsHost) {
+    this.#run = execution;
   }
 
   open(wait: PendingWait): void {
@@ -41,13 +65,13 @@ export class Waits {
     this.#open.add(open);
     this.#arm(open);
     this.#offer(open);
-    this.#execution.idle();
+    this.#run.idle();
   }
 
   /** Gives kept messages to the waits that ask for them. */
   distribute(): void {
     for (const wait of this.#open) this.#offer(wait);
-    this.#execution.idle();
+    this.#run.idle();
   }
 
   /** What one of the open waits is for, or null. */
@@ -61,7 +85,7 @@ export class Waits {
   canSleep(): boolean {
     this.#prune();
     if (this.#open.size === 0) return false;
-    const soonMs = this.#execution.owner.clock.now() + this.#execution.owner.settings.holdMs;
+    const soonMs = this.#run.owner.clock.now() + this.#run.owner.settings.holdMs;
     for (const wait of this.#open) if (wait.resolving || (wait.dueMs !== null && wait.dueMs <= soonMs)) return false;
     return true;
   }
@@ -78,7 +102,11 @@ export class Waits {
       const dueAt = wait.dueMs === null ? null : new Date(wait.dueMs);
       byAddress.set(wait.address, { key: wait.address, dueAt, failFast: together, label: wait.label });
     }
-    return { need: together ? byAddress.size : 1, waits: [...byAddress.values()], dueAt: dueMs === null ? null : new Date(dueMs) };
+    return {
+      need: together ? byAddress.size : 1,
+      waits: [...byAddress.values()],
+      dueAt: dueMs === null ? null : new Date(dueMs),
+    };
   }
 
   /** Stops the alarms: the run sleeps, or is being stopped. */
@@ -97,7 +125,7 @@ export class Waits {
   /** Waits for every attached child that nobody has waited for: a parent never ends before its children. */
   async forChildren(): Promise<void> {
     const awaited = new Set([...this.#open].map((wait) => wait.address));
-    const left = [...this.#execution.openChildren];
+    const left = [...this.#run.openChildren];
     await Promise.all(
       left.map(([runId, agent]) => {
         return new Promise<void>((resolve) => {
@@ -109,7 +137,7 @@ export class Waits {
   }
 
   #awaitChild(runId: string, agent: string, resolve: () => void): void {
-    const { root } = this.#execution;
+    const { root } = this.#run;
     this.open({
       key: root.key("(end)"),
       address: childKey(runId),
@@ -119,7 +147,7 @@ export class Waits {
       group: "(end)",
       approvalId: null,
       resolve: () => {
-        this.#execution.openChildren.delete(runId);
+        this.#run.openChildren.delete(runId);
         resolve();
       },
     });
@@ -142,7 +170,7 @@ export class Waits {
   #arm(wait: Open): void {
     wait.alarm?.clear();
     if (wait.dueMs === null) return;
-    wait.alarm = new Alarm(this.#execution.owner.clock, wait.dueMs, () => void this.#timeUp(wait));
+    wait.alarm = new Alarm(this.#run.owner.clock, wait.dueMs, () => void this.#timeUp(wait));
   }
 
   /** Branches that lost their race wait for nothing. */
@@ -155,17 +183,17 @@ export class Waits {
   }
 
   #offer(wait: Open): void {
-    if (wait.resolving || this.#execution.stopping || this.#execution.mode !== "running") return;
-    const message = this.#execution.mailbox.take(wait.address);
+    if (wait.resolving || !this.#run.active) return;
+    const message = this.#run.mailbox.take(wait.address);
     if (message === undefined) return;
     wait.resolving = true;
     wait.alarm?.clear();
-    void this.#execution.during(() => this.#receive(wait, message));
+    void this.#run.during(() => this.#receive(wait, message));
   }
 
   async #receive(wait: Open, message: Message): Promise<void> {
-    const { journal } = this.#execution;
-    const value = await this.#execution.messageValue(message.body, message.blob);
+    const { journal } = this.#run;
+    const value = await this.#run.messageValue(message.body, message.blob);
     const meta = `"by":"message"`;
     const entry =
       message.blob === null
@@ -177,8 +205,8 @@ export class Waits {
   }
 
   async #timeUp(wait: Open): Promise<void> {
-    const execution = this.#execution;
-    if (wait.resolving || execution.stopping || execution.mode !== "running" || !this.#open.has(wait)) return;
+    const execution = this.#run;
+    if (wait.resolving || !execution.active || !this.#open.has(wait)) return;
     wait.resolving = true;
     await execution.during(async () => {
       if (wait.approvalId !== null) {
@@ -195,11 +223,14 @@ export class Waits {
 
   /** False when somebody answered in the same moment: the answer holds. */
   #expire(wait: Open, approvalId: string): Promise<boolean> {
-    const { journal, owner, epoch, runId } = this.#execution;
+    const { journal, owner, epoch, runId } = this.#run;
     return journal.exclusive(async (first) => {
       const entry = journal.compose(KIND.received, wait.key, `"by":"time"`, null);
-      const verdict = await owner.committer.appendWith({ runId, epoch, first, entries: [entry] }, { expired: [approvalId] });
-      if (verdict.verdict === "lost") this.#execution.lose();
+      const verdict = await owner.committer.appendWith(
+        { runId, epoch, first, entries: [entry] },
+        { expired: [approvalId] },
+      );
+      if (verdict.verdict === "lost") this.#run.lose();
       return { stored: verdict.verdict === "done" ? 1 : 0, result: verdict.verdict === "done" };
     });
   }

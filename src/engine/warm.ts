@@ -12,7 +12,10 @@ export class WarmRuns {
   }
 
   keep(execution: Execution): void {
-    if (this.#max <= 0) return execution.forget();
+    if (this.#max <= 0) {
+      execution.forget();
+      return;
+    }
     const oldest = this.#runs.size >= this.#max ? this.#runs.keys().next().value : undefined;
     if (oldest !== undefined) this.#drop(oldest);
     const timer = setTimeout(() => this.#drop(execution.runId), this.#keepMs);
@@ -31,7 +34,8 @@ export class WarmRuns {
     this.#runs.delete(runId);
     clearTimeout(warm.timer);
     const { execution } = warm;
-    if (execution.mode === "released" && epoch === execution.epoch + 1 && journalSeq === execution.journal.seq + 1) return execution;
+    if (execution.mode === "released" && epoch === execution.epoch + 1 && journalSeq === execution.journal.seq + 1)
+      return execution;
     execution.forget();
     return null;
   }

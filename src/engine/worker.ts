@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { hostname } from "node:os";
 import type { Entry } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
-import { claimIsolated, type Claimed } from "../store/claim.ts";
+import { type Claimed, claimIsolated } from "../store/claim.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
@@ -13,15 +13,18 @@ import { readThreadStates } from "../store/threads.ts";
 import { ClaimLoop } from "./claim.ts";
 import { Committer, untilAnswered } from "./commit.ts";
 import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
-import { Execution, type ExecutionOwner, type ExecutionSettings } from "./execution.ts";
+import { Execution, type ExecutionOwner, type ExecutionSettings, type Programs } from "./execution.ts";
 import { LeaseKeeper } from "./lease.ts";
-import type { Programs } from "./program.ts";
 import { missingProgram } from "./program.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
 import { WarmRuns } from "./warm.ts";
 
-export type Logger = (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+export type Logger = (
+  level: "debug" | "info" | "warn" | "error",
+  message: string,
+  fields?: Record<string, unknown>,
+) => void;
 
 export interface WorkerOptions {
   readonly db: Database;
@@ -154,8 +157,18 @@ export class Worker implements ExecutionOwner {
   }
 
   nudge(runId: string): void {
-    const message = { runId, kind: "nudge", key: "*", body: null, blob: null, inboxMax: Number.MAX_SAFE_INTEGER >>> 1 } as const;
-    void untilAnswered(() => deliver(this.#options.db, { ...message, inboxMax: 2_000_000_000 }), this.#options.leaseMs).then(
+    const message = {
+      runId,
+      kind: "nudge",
+      key: "*",
+      body: null,
+      blob: null,
+      inboxMax: Number.MAX_SAFE_INTEGER >>> 1,
+    } as const;
+    void untilAnswered(
+      () => deliver(this.#options.db, { ...message, inboxMax: 2_000_000_000 }),
+      this.#options.leaseMs,
+    ).then(
       () => this.hint("ready", runId),
       (error) => this.log("warn", "a released run could not be called back", { runId, error }),
     );
@@ -289,7 +302,8 @@ export class Worker implements ExecutionOwner {
     this.#ticker.stop();
     await this.#claims.stop();
     this.#warm.clear();
-    for (const execution of this.#running.values()) if (execution !== PLACEHOLDER) execution.stop("drain", "drain", drainMs);
+    for (const execution of this.#running.values())
+      if (execution !== PLACEHOLDER) execution.stop("drain", "drain", drainMs);
     const deadline = performance.now() + drainMs + this.settings.graceMs + 2_000;
     while (this.#running.size > 0 && performance.now() < deadline) await pause(10);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();

@@ -1,5 +1,5 @@
 // The verbs a process offers on a Longhaul installation: what the server, the command line and a user's program call.
-import type { Agent, AnyAgent } from "../agents/agent.ts";
+import type { Agent, AnyAgent } from "../agents/ctx.ts";
 import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
@@ -186,7 +186,11 @@ export interface Tenant {
   retry(runId: string, options: { by: string }): Promise<RunHandle>;
   /** A new run from this one's journal up to (not with) a step. Default: from the start. */
   fork(runId: string, options?: { beforeStep?: string; input?: unknown }): Promise<RunHandle>;
-  createThread(options?: { threadId?: string; metadata?: Record<string, unknown>; ifExists?: "raise" | "do_nothing" }): Promise<Thread>;
+  createThread(options?: {
+    threadId?: string;
+    metadata?: Record<string, unknown>;
+    ifExists?: "raise" | "do_nothing";
+  }): Promise<Thread>;
   thread(threadId: string): Promise<Thread | null>;
 }
 

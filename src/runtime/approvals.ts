@@ -34,11 +34,26 @@ export function decide(
 }
 
 /** Answers an interrupt with a value. Throws as `decide`. */
-export function answerInterrupt(installation: Installation, tenant: string, approvalId: string, value: unknown, by: string): Promise<Approval> {
+export function answerInterrupt(
+  installation: Installation,
+  tenant: string,
+  approvalId: string,
+  value: unknown,
+  by: string,
+): Promise<Approval> {
   // An approval that is answered by a bare value counts as approved unless the value says otherwise.
-  const denied = value === false || (typeof value === "object" && value !== null && (value as { approved?: unknown }).approved === false);
+  const denied =
+    value === false ||
+    (typeof value === "object" && value !== null && (value as { approved?: unknown }).approved === false);
   const status = denied ? "denied" : "approved";
-  return resolve(installation, tenant, approvalId, status, by, { status, by, comment: null, edited: false, args: null, value });
+  return resolve(installation, tenant, approvalId, status, by, {
+    status,
+    by,
+    comment: null,
+    edited: false,
+    args: null,
+    value,
+  });
 }
 
 async function resolve(
@@ -53,7 +68,7 @@ async function resolve(
   if (!isUuid(approvalId)) throw fail("APPROVAL_NOT_FOUND", { approval: approvalId.slice(0, 100) });
   const verdict = await resolveApproval(db, tenant, approvalId, status, by, encodeValue(said));
   const row = await readApproval(db, tenant, approvalId);
-  if (verdict === "unknown" || row === null) throw fail("APPROVAL_NOT_FOUND", { approval: approvalId });
+  if (row === null) throw fail("APPROVAL_NOT_FOUND", { approval: approvalId });
   const approval = await approvalView(db, row);
   switch (verdict) {
     case "resolved":
@@ -61,12 +76,22 @@ async function resolve(
       doorbell.ring("inbox", approval.runId);
       return approval;
     case "taken":
-      throw fail("APPROVAL_TAKEN", { approval: approvalId, status: approval.status, by: approval.resolvedBy ?? "somebody" }, { details: { winner: approval } });
+      throw fail(
+        "APPROVAL_TAKEN",
+        { approval: approvalId, status: approval.status, by: approval.resolvedBy ?? "somebody" },
+        { details: { winner: approval } },
+      );
+    case "unknown":
+      throw fail("APPROVAL_NOT_FOUND", { approval: approvalId });
     case "expired":
       throw fail("APPROVAL_EXPIRED", { approval: approvalId });
     case "gone":
       if (approval.status === "approved" || approval.status === "denied") {
-        throw fail("APPROVAL_TAKEN", { approval: approvalId, status: approval.status, by: approval.resolvedBy ?? "somebody" }, { details: { winner: approval } });
+        throw fail(
+          "APPROVAL_TAKEN",
+          { approval: approvalId, status: approval.status, by: approval.resolvedBy ?? "somebody" },
+          { details: { winner: approval } },
+        );
       }
       throw fail("APPROVAL_GONE", { approval: approvalId });
   }

@@ -1,5 +1,5 @@
 // What a project says about itself in longhaul.config.ts.
-import type { AnyAgent } from "../agents/agent.ts";
+import type { AnyAgent } from "../agents/ctx.ts";
 
 /** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
 export type AgentSources = string | readonly (AnyAgent | string)[];
@@ -16,16 +16,22 @@ export interface ServerConfig {
   readonly port?: number | undefined;
   /** Default 127.0.0.1: only programs on this machine. */
   readonly host?: string | undefined;
+  /** Names by which clients may address it. Default: the local names; any when it listens beyond this machine. */
+  readonly hosts?: readonly string[] | undefined;
+  /** Origins of web pages that may use it. Default: its own, and those on localhost. */
+  readonly origins?: readonly string[] | undefined;
+  /** Listen beyond this machine and ask nobody who they are: only behind something that does. Default false. */
+  readonly allowPublic?: boolean | undefined;
 }
 
 export interface WorkerConfig {
   /** Worker processes that `longhaul start` keeps alive. Default 1. */
   readonly processes?: number | undefined;
-  /** Runs that one worker process executes at once. Default 100. */
+  /** Runs that one worker process executes at once. Default 64. */
   readonly slots?: number | undefined;
-  /** Only these queues. Default: all. */
+  /** Only these queues. Default: the queues of the agents, and `default`. */
   readonly queues?: readonly string[] | undefined;
-  /** How long a stopping worker lets its runs reach a step boundary. Default 10,000. */
+  /** How long a stopping worker lets its runs reach a step boundary. Default 30,000. */
   readonly drainMs?: number | undefined;
   /** How long a run stays with a worker that is not heard of. Default 10,000. */
   readonly leaseMs?: number | undefined;

@@ -1,8 +1,8 @@
 // Opens an installation: a database (given or embedded), its schema, and, if asked for, a worker in this process.
 import type { ChildProcess } from "node:child_process";
+import type { AnyAgent } from "../agents/ctx.ts";
 import { closeThreads } from "../agents/cpu.ts";
 import { toProgram } from "../agents/program.ts";
-import type { AnyAgent } from "../agents/agent.ts";
 import { fail } from "../domain/errors.ts";
 import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
 import { startEmbedded } from "../embedded/index.ts";
@@ -72,7 +72,8 @@ export interface ConnectOptions {
 export async function connect(options: ConnectOptions = {}): Promise<LonghaulProcess> {
   const log: Logger = options.log ?? quiet;
   const url = options.url ?? process.env["DATABASE_URL"];
-  const embedded = url === undefined || url === "" ? await startEmbedded({ dataDir: options.dataDir ?? ".longhaul" }) : null;
+  const embedded =
+    url === undefined || url === "" ? await startEmbedded({ dataDir: options.dataDir ?? ".longhaul" }) : null;
   const db = openDatabase({
     url: embedded?.url ?? (url as string),
     schema: options.schema,
@@ -100,7 +101,11 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   readonly #stopDatabase: () => Promise<unknown>;
   #closed: Promise<void> | null = null;
 
-  private constructor(installation: Installation, worker: { id: string; worker: Worker } | null, stopDatabase: () => Promise<unknown>) {
+  private constructor(
+    installation: Installation,
+    worker: { id: string; worker: Worker } | null,
+    stopDatabase: () => Promise<unknown>,
+  ) {
     super(installation, "default");
     this.#installation = installation;
     this.#worker = worker?.worker ?? null;
@@ -110,7 +115,12 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     this.#stopDatabase = stopDatabase;
   }
 
-  static async open(db: Database, options: ConnectOptions, log: Logger, stopDatabase: () => Promise<unknown>): Promise<LonghaulProcess> {
+  static async open(
+    db: Database,
+    options: ConnectOptions,
+    log: Logger,
+    stopDatabase: () => Promise<unknown>,
+  ): Promise<LonghaulProcess> {
     const agents = byName(options.agents ?? []);
     const doorbell = new Doorbell(db);
     const build = options.build ?? "default";
@@ -205,7 +215,9 @@ const UNLIMITED = 2_147_483_647;
 const CRASHES_MAX = 2;
 
 function makeWorker(installation: Installation, workerId: string, settings: WorkerSettings, log: Logger): Worker {
-  const queues = settings.queues ?? [...new Set(["default", ...[...installation.agents.values()].map((agent) => agent.queue)])];
+  const queues = settings.queues ?? [
+    ...new Set(["default", ...[...installation.agents.values()].map((agent) => agent.queue)]),
+  ];
   return new Worker({
     db: installation.db,
     doorbell: installation.doorbell,
@@ -231,7 +243,8 @@ function makeWorker(installation: Installation, workerId: string, settings: Work
 function byName(agents: readonly AnyAgent[]): Map<string, AnyAgent> {
   const map = new Map<string, AnyAgent>();
   for (const agent of agents) {
-    if (map.has(agent.name)) throw fail("AGENT_INVALID", { agent: agent.name, problem: "another agent has the same name" });
+    if (map.has(agent.name))
+      throw fail("AGENT_INVALID", { agent: agent.name, problem: "another agent has the same name" });
     map.set(agent.name, agent);
   }
   return map;

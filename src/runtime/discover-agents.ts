@@ -1,5 +1,5 @@
 // The agents of a project: those the config holds, and those that the files it names export.
-import type { AnyAgent } from "../agents/agent.ts";
+import type { AnyAgent } from "../agents/ctx.ts";
 import { fail } from "../domain/errors.ts";
 import type { AgentSources } from "./config.ts";
 import { filesOf } from "./glob.ts";

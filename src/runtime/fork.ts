@@ -1,6 +1,7 @@
 // Going on from a journal: a paused run is released, an ended one becomes a new run that keeps what was recorded.
-import { KIND, type Entry } from "../domain/entry.ts";
+import { type Entry, KIND } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
+import type { Run } from "../domain/run.ts";
 import { encodeValue } from "../domain/value.ts";
 import { untilAnswered } from "../engine/commit.ts";
 import { newId } from "../engine/ids.ts";
@@ -8,7 +9,6 @@ import { metaOf } from "../engine/replay.ts";
 import { resumeRun } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
 import { forkRun } from "../store/submit.ts";
-import type { Run } from "../domain/run.ts";
 import type { Installation } from "./installation.ts";
 
 const PAGE = 1_000;
@@ -26,7 +26,12 @@ export async function retryRun(installation: Installation, run: Run, by: string)
 }
 
 /** @throws STEP_UNKNOWN */
-export async function forkAt(installation: Installation, run: Run, beforeStep: string | null, input: unknown): Promise<string> {
+export async function forkAt(
+  installation: Installation,
+  run: Run,
+  beforeStep: string | null,
+  input: unknown,
+): Promise<string> {
   const entries = await allEntries(installation, run.runId);
   if (beforeStep === null) return copy(installation, run, [], input);
   const at = entries.find((entry) => entry.key === beforeStep || entry.key === `${beforeStep}#1`);
@@ -44,7 +49,12 @@ async function copy(installation: Installation, run: Run, keep: readonly number[
 
 async function allEntries({ db }: Installation, runId: string): Promise<Entry[]> {
   const all: Entry[] = [];
-  for (let page = await readEntries(db, runId, 0, PAGE); page.length > 0; page = await readEntries(db, runId, all.at(-1)?.seq ?? 0, PAGE)) all.push(...page);
+  for (
+    let page = await readEntries(db, runId, 0, PAGE);
+    page.length > 0;
+    page = await readEntries(db, runId, all.at(-1)?.seq ?? 0, PAGE)
+  )
+    all.push(...page);
   return all;
 }
 
@@ -65,7 +75,9 @@ function inherits(entry: Entry, ended: ReadonlySet<string | null>, endedChildren
     case KIND.wait:
       return ended.has(entry.key);
     case KIND.received: {
-      const status = (metaOf(entry)["m"] as { status?: string } | undefined)?.status ?? (metaOf(entry)["v"] as { status?: string } | undefined)?.status;
+      const status =
+        (metaOf(entry)["m"] as { status?: string } | undefined)?.status ??
+        (metaOf(entry)["v"] as { status?: string } | undefined)?.status;
       return !(entry.key ?? "").includes("end of ") || status === "succeeded";
     }
     case KIND.spawned:

@@ -1,16 +1,16 @@
 // What the verbs of one process share: the database, the doorbell, the agents, and the worker if there is one.
-import type { AnyAgent } from "../agents/agent.ts";
+import type { AnyAgent } from "../agents/ctx.ts";
 import { fail } from "../domain/errors.ts";
 import { nearest } from "../domain/nearest.ts";
+import { decodeValue } from "../domain/value.ts";
 import type { Batcher } from "../engine/batch.ts";
 import type { Doorbell } from "../engine/doorbell.ts";
 import type { Followers } from "../engine/stream.ts";
 import type { DatabaseClock } from "../engine/timing.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
-import { decodeValue } from "../domain/value.ts";
-import type { NewRun, Submitted } from "../store/submit.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
+import type { NewRun, Submitted } from "../store/submit.ts";
 
 export interface Installation {
   readonly db: Database;
@@ -35,7 +35,12 @@ export function findAgent(agents: ReadonlyMap<string, AnyAgent>, name: string): 
 }
 
 /** A stored value, inline or apart. */
-export async function loadValue(db: Database, tenant: string, text: string | null, blob: string | null): Promise<unknown> {
+export async function loadValue(
+  db: Database,
+  tenant: string,
+  text: string | null,
+  blob: string | null,
+): Promise<unknown> {
   if (blob !== null) {
     const stored = await getBlob(db, tenant, blob);
     return stored === null ? undefined : decodeValue(stored);

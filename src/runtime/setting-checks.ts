@@ -18,6 +18,13 @@ export function count(min: number, max: number): Check<number> {
   };
 }
 
+/** True or false, also written as text. */
+export const yesOrNo: Check<boolean> = (raw) => {
+  if (raw === true || raw === "true" || raw === "1") return { value: true };
+  if (raw === false || raw === "false" || raw === "0") return { value: false };
+  return { expected: "true or false" };
+};
+
 export const port = count(0, 65_535);
 
 export function choice<const Value extends string>(values: readonly Value[]): Check<Value> {

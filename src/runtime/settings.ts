@@ -1,5 +1,6 @@
 // Every setting: its flag, its environment variables, its place in the config file, its default, and what values it takes.
-import { type Check, checkQueue, checkTenant, choice, count, list, port, text } from "./setting-checks.ts";
+import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT, WORKER_SLOTS_MAX } from "../domain/limits.ts";
+import { type Check, checkQueue, checkTenant, choice, count, list, port, text, yesOrNo } from "./setting-checks.ts";
 
 export interface SettingSpec<Value> {
   /** What it is, for `--help` and the reference. */
@@ -93,6 +94,36 @@ export const settingSpecs = {
     placeholder: "address",
     check: text,
   }),
+  hosts: spec<readonly string[] | undefined>({
+    summary: "Names by which clients may address the server (`Host`), separated by commas",
+    flag: "hosts",
+    env: ["LONGHAUL_HOSTS"],
+    file: "server.hosts",
+    standard: undefined,
+    otherwise: "the local names; any name when it listens beyond this machine",
+    placeholder: "names",
+    check: list(text),
+  }),
+  origins: spec<readonly string[] | undefined>({
+    summary: "Origins of web pages that may use the server, separated by commas",
+    flag: "origins",
+    env: ["LONGHAUL_ORIGINS"],
+    file: "server.origins",
+    standard: undefined,
+    otherwise: "its own, and those on localhost",
+    placeholder: "urls",
+    check: list(text),
+  }),
+  allowPublic: spec({
+    summary:
+      "Whether to listen beyond this machine without asking anybody who they are: only behind something that does",
+    flag: "allow-public",
+    env: ["LONGHAUL_ALLOW_PUBLIC"],
+    file: "server.allowPublic",
+    standard: false,
+    placeholder: "true|false",
+    check: yesOrNo,
+  }),
   processes: spec({
     summary: "Worker processes that `longhaul start` keeps alive",
     flag: "workers",
@@ -107,9 +138,9 @@ export const settingSpecs = {
     flag: "slots",
     env: ["LONGHAUL_SLOTS"],
     file: "worker.slots",
-    standard: 100,
+    standard: WORKER_SLOTS_DEFAULT,
     placeholder: "n",
-    check: count(1, 1_000),
+    check: count(1, WORKER_SLOTS_MAX),
   }),
   queues: spec<readonly string[] | undefined>({
     summary: "Only these queues, separated by commas",
@@ -117,7 +148,7 @@ export const settingSpecs = {
     env: ["LONGHAUL_QUEUES"],
     file: "worker.queues",
     standard: undefined,
-    otherwise: "all queues",
+    otherwise: "the queues of the agents, and `default`",
     placeholder: "names",
     check: list(checkQueue),
   }),
@@ -126,7 +157,7 @@ export const settingSpecs = {
     flag: "drain-ms",
     env: ["LONGHAUL_DRAIN_MS"],
     file: "worker.drainMs",
-    standard: 10_000,
+    standard: DRAIN_MS,
     placeholder: "ms",
     check: count(0, 86_400_000),
   }),
@@ -135,7 +166,7 @@ export const settingSpecs = {
     flag: "lease-ms",
     env: ["LONGHAUL_LEASE_MS"],
     file: "worker.leaseMs",
-    standard: 10_000,
+    standard: LEASE_MS,
     placeholder: "ms",
     check: count(1_000, 600_000),
   }),

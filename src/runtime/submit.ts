@@ -1,6 +1,6 @@
 // Submitting: check, place large inputs apart, store in one statement that can be repeated.
 import { createHash } from "node:crypto";
-import type { AnyAgent } from "../agents/agent.ts";
+import type { AnyAgent } from "../agents/ctx.ts";
 import { validInput } from "../agents/schema.ts";
 import { durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
@@ -58,11 +58,18 @@ export async function submit(
     throw fail("IDEMPOTENCY_MISMATCH", { key: run.idempotencyKey, run: row.run_id });
   }
   installation.doorbell.ring("ready", row.run_id);
-  if (options.ifBusy === "interrupt" && run.threadId !== null) await interruptOthers(installation, tenant, run.threadId, row.run_id);
+  if (options.ifBusy === "interrupt" && run.threadId !== null)
+    await interruptOthers(installation, tenant, run.threadId, row.run_id);
   return { runId: row.run_id, existing: row.existing && (row.run_id !== run.runId || options.runId !== undefined) };
 }
 
-async function newRun(installation: Installation, tenant: string, agent: AnyAgent, input: unknown, options: SubmitOptions): Promise<NewRun> {
+async function newRun(
+  installation: Installation,
+  tenant: string,
+  agent: AnyAgent,
+  input: unknown,
+  options: SubmitOptions,
+): Promise<NewRun> {
   const value = encodeValue(await validInput(agent, input));
   const big = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
   const hash = big ? createHash("sha256").update(value).digest("hex") : null;
@@ -92,7 +99,9 @@ async function newRun(installation: Installation, tenant: string, agent: AnyAgen
     inputBlob: hash,
     options: plainJson("options", options.options ?? {}),
     metadata: plainJson("metadata", options.metadata ?? {}),
-    runAt: options.runAt ?? (options.delay === undefined ? null : new Date(installation.clock.now() + durationMs(options.delay))),
+    runAt:
+      options.runAt ??
+      (options.delay === undefined ? null : new Date(installation.clock.now() + durationMs(options.delay))),
   };
 }
 
@@ -103,7 +112,12 @@ async function intake(installation: Installation, run: NewRun, options: SubmitOp
   return { runId: run.runId, existing: false };
 }
 
-async function interruptOthers(installation: Installation, tenant: string, threadId: string, newest: string): Promise<void> {
+async function interruptOthers(
+  installation: Installation,
+  tenant: string,
+  threadId: string,
+  newest: string,
+): Promise<void> {
   for (const runId of await openRunsOfThread(installation.db, tenant, threadId)) {
     if (runId >= newest) continue;
     await cancelRun(installation.db, runId, "interrupted by a newer run of the thread");
@@ -112,11 +126,14 @@ async function interruptOthers(installation: Installation, tenant: string, threa
 }
 
 function requestHash(agent: string, input: string, threadId: string | null): string {
-  return createHash("sha256").update(JSON.stringify([agent, input, threadId])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([agent, input, threadId]))
+    .digest("hex");
 }
 
 function checkPriority(priority: number): number {
-  if (!Number.isInteger(priority) || priority < 0 || priority > SMALLINT_MAX) throw fail("PRIORITY_INVALID", { value: String(priority) });
+  if (!Number.isInteger(priority) || priority < 0 || priority > SMALLINT_MAX)
+    throw fail("PRIORITY_INVALID", { value: String(priority) });
   return priority;
 }
 
@@ -128,7 +145,9 @@ function plainJson(name: string, value: Readonly<Record<string, unknown>>): stri
   } catch (error) {
     throw fail("METADATA_INVALID", { name, problem: "it is not plain JSON" }, { cause: error });
   }
-  if (text === undefined || !text.startsWith("{")) throw fail("METADATA_INVALID", { name, problem: "it is not an object" });
-  if (/\\u(0000|d[89a-f])/i.test(text)) throw fail("METADATA_INVALID", { name, problem: "it contains NUL or half of a surrogate pair" });
+  if (text === undefined || !text.startsWith("{"))
+    throw fail("METADATA_INVALID", { name, problem: "it is not an object" });
+  if (/\\u(0000|d[89a-f])/i.test(text))
+    throw fail("METADATA_INVALID", { name, problem: "it contains NUL or half of a surrogate pair" });
   return text;
 }

@@ -1,8 +1,8 @@
 // The verbs of an installation for one tenant.
-import type { AnyAgent } from "../agents/agent.ts";
+import type { AnyAgent } from "../agents/ctx.ts";
+import { formatDuration } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
-import { formatDuration } from "../domain/duration.ts";
 import { fromFailure } from "../domain/failure.ts";
 import { checkKey } from "../domain/key.ts";
 import { INBOX_MESSAGES_MAX, PAGE_SIZE_MAX } from "../domain/limits.ts";
@@ -12,7 +12,19 @@ import { encodeValue } from "../domain/value.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
 import { listRuns, readChildren, readOutcome, readRun, readWaits } from "../store/read.ts";
-import type { Answer, CancelVerdict, EventsOptions, ListRuns, RunDetail, RunHandle, SubmitOptions, Tenant, Thread, WaitForOptions, Why } from "./api.ts";
+import type {
+  Answer,
+  CancelVerdict,
+  EventsOptions,
+  ListRuns,
+  RunDetail,
+  RunHandle,
+  SubmitOptions,
+  Tenant,
+  Thread,
+  WaitForOptions,
+  Why,
+} from "./api.ts";
 import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
 import { forkAt, retryRun } from "./fork.ts";
 import { answering, type Installation, loadValue } from "./installation.ts";
@@ -97,14 +109,19 @@ export class TenantVerbs implements Tenant {
         result,
         waits: waits.map((wait) => ({ key: wait.key, label: wait.label, dueAt: wait.due_at?.toISOString() ?? null })),
         steps: stepViews(events),
-        children: children.map((child) => ({ runId: child.run_id, agent: child.agent, status: child.status as Run["status"] })),
+        children: children.map((child) => ({
+          runId: child.run_id,
+          agent: child.agent,
+          status: child.status as Run["status"],
+        })),
       };
     });
   }
 
   async list(filter: ListRuns = {}): Promise<Run[]> {
     for (const id of [filter.threadId, filter.parentId, filter.before]) if (id !== undefined && !isUuid(id)) return [];
-    const statuses = filter.status === undefined ? null : typeof filter.status === "string" ? [filter.status] : filter.status;
+    const statuses =
+      filter.status === undefined ? null : typeof filter.status === "string" ? [filter.status] : filter.status;
     const rows = await answering(() =>
       listRuns(this.#installation.db, this.tenantId, {
         status: statuses,
@@ -147,10 +164,18 @@ export class TenantVerbs implements Tenant {
   async signal(runId: string, name: string, payload?: unknown): Promise<void> {
     const run = await this.#existing(runId);
     const key = signalKey(checkKey("signal name", name));
-    const message = { runId: run.runId, kind: "signal", key, body: encodeValue(payload), blob: null, inboxMax: INBOX_MESSAGES_MAX } as const;
+    const message = {
+      runId: run.runId,
+      kind: "signal",
+      key,
+      body: encodeValue(payload),
+      blob: null,
+      inboxMax: INBOX_MESSAGES_MAX,
+    } as const;
     const verdict = await answering(() => deliver(this.#installation.db, message));
     if (verdict === "unknown") throw fail("RUN_NOT_FOUND", { run: runId });
-    if (verdict === "finished") throw fail("RUN_FINISHED", { run: runId, status: (await this.get(runId))?.status ?? "ended" });
+    if (verdict === "finished")
+      throw fail("RUN_FINISHED", { run: runId, status: (await this.get(runId))?.status ?? "ended" });
     if (verdict === "full") throw fail("INBOX_FULL", { run: runId, limit: INBOX_MESSAGES_MAX });
     this.#installation.doorbell.ring("ready", run.runId);
     this.#installation.doorbell.ring("inbox", run.runId);
@@ -211,7 +236,12 @@ export class TenantVerbs implements Tenant {
 
   #output(runId: string, result: RunResult): unknown {
     if (result.status === "succeeded") return result.output;
-    if (result.status === "cancelled") throw fail("RUN_CANCELLED", { run: runId, reason: result.reason ?? "no reason given" });
-    throw fail("RUN_FAILED", { run: runId, reason: result.failure.message }, { cause: fromFailure(result.failure), details: result.failure });
+    if (result.status === "cancelled")
+      throw fail("RUN_CANCELLED", { run: runId, reason: result.reason ?? "no reason given" });
+    throw fail(
+      "RUN_FAILED",
+      { run: runId, reason: result.failure.message },
+      { cause: fromFailure(result.failure), details: result.failure },
+    );
   }
 }

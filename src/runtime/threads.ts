@@ -15,7 +15,8 @@ export async function makeThread(
 ): Promise<Thread> {
   const threadId = options.threadId === undefined ? newId() : checkUuid("thread", options.threadId);
   const metadata = JSON.stringify(options.metadata ?? {});
-  if (/\\u(0000|d[89a-f])/i.test(metadata)) throw fail("METADATA_INVALID", { name: "metadata", problem: "it contains NUL or half of a surrogate pair" });
+  if (/\\u(0000|d[89a-f])/i.test(metadata))
+    throw fail("METADATA_INVALID", { name: "metadata", problem: "it contains NUL or half of a surrogate pair" });
   const made = await createThread(installation.db, tenant, threadId, metadata);
   if (!made && options.ifExists !== "do_nothing") throw fail("THREAD_EXISTS", { thread: threadId });
   const thread = await viewThread(installation, tenant, threadId);
@@ -28,7 +29,10 @@ export async function viewThread(installation: Installation, tenant: string, thr
   const row = await readThread(installation.db, tenant, threadId);
   if (row === null) return null;
   const waiting = row.active_run !== null && row.run_state === "waiting";
-  const interrupts = waiting && row.active_run !== null ? await pendingApprovals(installation, tenant, { status: "pending", runId: row.active_run }) : [];
+  const interrupts =
+    waiting && row.active_run !== null
+      ? await pendingApprovals(installation, tenant, { status: "pending", runId: row.active_run })
+      : [];
   return {
     threadId: row.thread_id,
     tenant: row.tenant_id,

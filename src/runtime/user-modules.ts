@@ -31,13 +31,13 @@ async function load(jiti: ReturnType<typeof createJiti>, file: string): Promise<
   try {
     return await jiti.import<Readonly<Record<string, unknown>>>(file);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
+    const said = (cause instanceof Error ? cause.message : String(cause)).trim().replace(/\s*\n\s*/g, " ");
     throw fail(
       "CONFIG_INVALID",
       {
         place: file,
-        problem: `it cannot be loaded: ${problem}`,
-        fix: "Correct the file; the cause is given with the error.",
+        problem: `it cannot be loaded: ${said}`,
+        fix: "Correct the file, or what it imports.",
       },
       { cause },
     );

@@ -39,7 +39,8 @@ export function runView(row: RunRow): Run {
 }
 
 export async function resultView(db: Database, tenant: string, row: OutcomeRow): Promise<RunResult> {
-  if (row.status === "succeeded") return { status: "succeeded", output: await loadValue(db, tenant, row.output, row.output_blob) };
+  if (row.status === "succeeded")
+    return { status: "succeeded", output: await loadValue(db, tenant, row.output, row.output_blob) };
   if (row.status === "cancelled") return { status: "cancelled", reason: row.reason };
   return { status: "failed", reason: row.reason, failure: decodeValue(row.failure ?? "{}") as Failure };
 }
@@ -76,9 +77,19 @@ function eventData(kind: number, body: Record<string, unknown>): unknown {
     case KIND.checkpoint:
       return { generation: body["g"], state: body["v"] };
     case KIND.received:
-      return body["by"] === "time" ? { by: "time" } : { by: "message", value: body["m"] === undefined ? body["v"] : { ...(body["m"] as object), output: body["v"] } };
+      return body["by"] === "time"
+        ? { by: "time" }
+        : {
+            by: "message",
+            value: body["m"] === undefined ? body["v"] : { ...(body["m"] as object), output: body["v"] },
+          };
     case KIND.wait:
-      return { label: body["label"] ?? null, dueMs: body["due"] ?? null, approvalId: body["approval"] ?? null, request: body["v"] };
+      return {
+        label: body["label"] ?? null,
+        dueMs: body["due"] ?? null,
+        approvalId: body["approval"] ?? null,
+        request: body["v"],
+      };
     case KIND.spawned:
       return { agent: body["agent"], children: body["children"] };
     default:
@@ -117,20 +128,41 @@ export function stepViews(events: readonly RunEvent[]): StepView[] {
 
 function stepView(event: RunEvent, earlier: StepView | undefined): StepView | null {
   const data = event.data as Record<string, unknown>;
-  const base = { key: event.key ?? `#${event.seq}`, seq: event.seq, at: event.at, attempts: 1, durationMs: null, value: null, failure: null };
+  const base = {
+    key: event.key ?? `#${event.seq}`,
+    seq: event.seq,
+    at: event.at,
+    attempts: 1,
+    durationMs: null,
+    value: null,
+    failure: null,
+  };
   switch (event.kind) {
     case "step": {
       const failed = "failure" in data;
       const durationMs = (data["durationMs"] as number | null) ?? null;
-      const outcome = failed ? { status: "failed" as const, failure: data["failure"] } : { status: "succeeded" as const, value: data["value"] };
+      const outcome = failed
+        ? { status: "failed" as const, failure: data["failure"] }
+        : { status: "succeeded" as const, value: data["value"] };
       return { ...base, kind: "step", attempts: data["attempts"] as number, durationMs, ...outcome };
     }
     case "attempt":
-      return { ...base, kind: "step", status: "retrying", attempts: data["attempt"] as number, failure: data["failure"] };
+      return {
+        ...base,
+        kind: "step",
+        status: "retrying",
+        attempts: data["attempt"] as number,
+        failure: data["failure"],
+      };
     case "wait":
       return { ...base, kind: "wait", status: "waiting", value: data["request"] ?? data["label"] };
     case "received":
-      return { ...base, kind: earlier?.kind ?? "wait", status: "succeeded", value: data["by"] === "time" ? "(time)" : data["value"] };
+      return {
+        ...base,
+        kind: earlier?.kind ?? "wait",
+        status: "succeeded",
+        value: data["by"] === "time" ? "(time)" : data["value"],
+      };
     case "spawned":
       return { ...base, kind: "child", status: "succeeded", value: data["children"] };
     case "checkpoint":

@@ -14,7 +14,10 @@ export async function why(db: Database, run: Run): Promise<Why> {
 
 async function reason(db: Database, run: Run): Promise<Reason> {
   const holdup = await readHoldup(db, run.runId);
-  if (holdup === null) return run.finishedAt === null ? behind("It was submitted in a transaction and enters the queue within a second.") : finished(run);
+  if (holdup === null)
+    return run.finishedAt === null
+      ? behind("It was submitted in a transaction and enters the queue within a second.")
+      : finished(run);
   switch (holdup.state) {
     case "running":
       return running(run, holdup);
@@ -48,11 +51,19 @@ function behind(sentence: string): Reason {
 function running(run: Run, holdup: Holdup): Reason {
   const leftMs = (holdup.expires_at?.getTime() ?? 0) - holdup.now_at.getTime();
   const worker = `worker ${holdup.worker_host ?? "?"}:${holdup.worker_pid ?? "?"}`;
-  const lease = leftMs > 0 ? `its lease ends in ${formatDuration(leftMs)} unless it is renewed` : "its lease has lapsed and another worker takes it within a second or two";
+  const lease =
+    leftMs > 0
+      ? `its lease ends in ${formatDuration(leftMs)} unless it is renewed`
+      : "its lease has lapsed and another worker takes it within a second or two";
   return {
     code: "lease",
     sentence: `It is running on ${worker}; ${lease}.${run.cancelRequested ? " It was asked to cancel and stops at its next step." : ""}`,
-    details: { workerId: holdup.worker_id, leaseLeftMs: leftMs, workerState: holdup.worker_state, cancelRequested: run.cancelRequested },
+    details: {
+      workerId: holdup.worker_id,
+      leaseLeftMs: leftMs,
+      workerState: holdup.worker_state,
+      cancelRequested: run.cancelRequested,
+    },
     commands: [`longhaul runs watch ${run.runId}`],
   };
 }
@@ -60,35 +71,62 @@ function running(run: Run, holdup: Holdup): Reason {
 async function waiting(db: Database, run: Run, holdup: Holdup): Promise<Reason> {
   const waits = await readWaits(db, run.runId);
   const approvals = await listApprovals(db, run.tenant, { status: "pending", runId: run.runId, limit: 20 });
-  const details = { waits: waits.map((wait) => ({ key: wait.key, label: wait.label, dueAt: wait.due_at?.toISOString() ?? null })) };
+  const details = {
+    waits: waits.map((wait) => ({ key: wait.key, label: wait.label, dueAt: wait.due_at?.toISOString() ?? null })),
+  };
   const [approval] = approvals;
   if (approval !== undefined) {
-    const until = approval.expires_at === null ? "" : `, which expires in ${formatDuration(Math.max(0, approval.expires_at.getTime() - holdup.now_at.getTime()))}`;
+    const until =
+      approval.expires_at === null
+        ? ""
+        : `, which expires in ${formatDuration(Math.max(0, approval.expires_at.getTime() - holdup.now_at.getTime()))}`;
     const more = approvals.length > 1 ? ` and ${approvals.length - 1} more` : "";
     return {
       code: "approval",
       sentence: `It waits for a person to answer the ${approval.kind} "${approval.name}"${until}${more}; an answer moves it.`,
       details: { ...details, approvals: approvals.map((a) => a.approval_id) },
-      commands: approvals.flatMap((a) => [`longhaul approvals approve ${a.approval_id}`, `longhaul approvals deny ${a.approval_id}`]).slice(0, 4),
+      commands: approvals
+        .flatMap((a) => [`longhaul approvals approve ${a.approval_id}`, `longhaul approvals deny ${a.approval_id}`])
+        .slice(0, 4),
     };
   }
   const children = waits.filter((wait) => wait.key.startsWith("child:"));
   const signal = waits.find((wait) => wait.key.startsWith("signal:"));
   const due = waits.find((wait) => wait.due_at !== null);
-  const inTime = due?.due_at == null ? "" : `; a timer moves it in ${formatDuration(Math.max(0, due.due_at.getTime() - holdup.now_at.getTime()))}`;
+  const inTime =
+    due?.due_at == null
+      ? ""
+      : `; a timer moves it in ${formatDuration(Math.max(0, due.due_at.getTime() - holdup.now_at.getTime()))}`;
   if (children.length > 0) {
     const sentence = `It waits for ${children.length === 1 ? `its ${children[0]?.label}` : `${children.length} of its children`}${inTime}.`;
-    return { code: "child", sentence, details, commands: children.slice(0, 3).map((c) => `longhaul runs why ${c.key.slice("child:".length)}`) };
+    return {
+      code: "child",
+      sentence,
+      details,
+      commands: children.slice(0, 3).map((c) => `longhaul runs why ${c.key.slice("child:".length)}`),
+    };
   }
   if (signal !== undefined) {
     const name = signal.key.slice("signal:".length);
-    return { code: "signal", sentence: `It waits for the signal "${name}"${inTime}.`, details, commands: [`longhaul signal ${run.runId} ${JSON.stringify(name)}`] };
+    return {
+      code: "signal",
+      sentence: `It waits for the signal "${name}"${inTime}.`,
+      details,
+      commands: [`longhaul signal ${run.runId} ${JSON.stringify(name)}`],
+    };
   }
   return { code: "timer", sentence: `It waits for a timer (${due?.label ?? "?"})${inTime}.`, details, commands: [] };
 }
 
 function queued(run: Run, holdup: Holdup): Reason {
-  const details = { queue: run.queue, build: run.build, ahead: holdup.ahead, workers: holdup.workers, cap: holdup.cap, inFlight: holdup.in_flight };
+  const details = {
+    queue: run.queue,
+    build: run.build,
+    ahead: holdup.ahead,
+    workers: holdup.workers,
+    cap: holdup.cap,
+    inFlight: holdup.in_flight,
+  };
   if (holdup.due_at !== null) {
     const sentence = `It may not start before ${holdup.due_at.toISOString()}, in ${formatDuration(Math.max(0, holdup.due_at.getTime() - holdup.now_at.getTime()))}.`;
     return { code: "delay", sentence, details, commands: [] };
@@ -101,7 +139,13 @@ function queued(run: Run, holdup: Holdup): Reason {
     const sentence = `It waits for its turn in thread ${run.threadId}: run ${holdup.thread_active} is active there.`;
     return { code: "thread", sentence, details, commands: [`longhaul runs why ${holdup.thread_active}`] };
   }
-  if (holdup.paused) return { code: "tenant_paused", sentence: `Tenant ${run.tenant} is paused on queue ${run.queue}.`, details, commands: [] };
+  if (holdup.paused)
+    return {
+      code: "tenant_paused",
+      sentence: `Tenant ${run.tenant} is paused on queue ${run.queue}.`,
+      details,
+      commands: [],
+    };
   if (holdup.in_flight >= holdup.cap) {
     const sentence = `Tenant ${run.tenant} is at its cap on queue ${run.queue} (${holdup.in_flight} of ${holdup.cap} in flight); the next of its runs that ends or waits makes room.`;
     return { code: "cap", sentence, details, commands: ["longhaul queues"] };
@@ -110,5 +154,7 @@ function queued(run: Run, holdup: Holdup): Reason {
     const sentence = `No worker serves build "${run.build}" on queue "${run.queue}"; start one.`;
     return { code: "no_worker", sentence, details, commands: ["longhaul worker", "longhaul workers"] };
   }
-  return behind(`It is ready: ${holdup.ahead} of its tenant's runs are ahead of it, and a free slot of ${holdup.workers} worker${holdup.workers === 1 ? "" : "s"} takes it.`);
+  return behind(
+    `It is ready: ${holdup.ahead} of its tenant's runs are ahead of it, and a free slot of ${holdup.workers} worker${holdup.workers === 1 ? "" : "s"} takes it.`,
+  );
 }
