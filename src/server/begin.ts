@@ -28,7 +28,7 @@ export async function begin(
   body: RunCreate,
 ): Promise<Begun> {
   refuseUnsupported(body);
-  const agent = await services.assistants.find(body.assistant_id);
+  const agent = services.assistants.find(body.assistant_id);
   const resume = body.command?.resume;
   if (resume !== undefined) return resumeOn(tenant, threadId, agent.name, resume, c.var.caller.by);
   if (threadId !== null && body.if_not_exists !== "create" && (await tenant.thread(threadId)) === null) {

@@ -1,4 +1,5 @@
-// What the bodies of journal entries say, read by the names the engine gives their members.
+// What the data of journal events says, read by the names that the runtime gives its members.
+import type { Approval } from "../domain/approval.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Failure } from "../domain/failure.ts";
 
@@ -6,30 +7,36 @@ function membersOf(event: RunEvent): Readonly<Record<string, unknown>> {
   return typeof event.data === "object" && event.data !== null ? (event.data as Record<string, unknown>) : {};
 }
 
-/** The value that an entry carries: of a step, an emitted event, a state, a received message. */
+/** The value of a step or a state. */
 export function carriedBy(event: RunEvent): unknown {
-  return membersOf(event).v;
+  return membersOf(event).value;
 }
 
-/** Why a step failed for good, in the place of its value; null when it did not. */
+/** Why a step failed for good; null when it did not. */
 export function failureOf(event: RunEvent): Failure | null {
-  return membersOf(event).f === true ? (carriedBy(event) as Failure) : null;
+  return (membersOf(event).failure as Failure | undefined) ?? null;
 }
 
-export function emittedName(event: RunEvent): string | null {
-  return (membersOf(event).name as string | undefined) ?? event.key;
+export function emitted(event: RunEvent): { name: unknown; payload: unknown } {
+  const { name, payload } = membersOf(event);
+  return { name: name ?? null, payload: payload ?? null };
 }
 
-/** The question that a wait opened; null for timers and signals. */
-export function askedId(event: RunEvent): string | null {
-  return (membersOf(event).approval as string | undefined) ?? null;
+export type Question = Pick<Approval, "approvalId" | "kind" | "name" | "request">;
+
+/** The question to a person that a wait has opened; null for timers and signals. */
+export function questionOf(event: RunEvent): Question | null {
+  const { approvalId, label, request } = membersOf(event);
+  if (typeof approvalId !== "string") return null;
+  const [, kind = "interrupt", name = ""] = /^(approval|interrupt) (.*)$/s.exec(String(label)) ?? [];
+  return { approvalId, kind: kind === "approval" ? "approval" : "interrupt", name, request };
 }
 
 /** How a worker let go of the run. */
-export function moveOf(event: RunEvent): string | null {
-  return (membersOf(event).move as string | undefined) ?? null;
+export function moveOf(event: RunEvent): unknown {
+  return membersOf(event).move;
 }
 
-export function finalStatusOf(event: RunEvent): string | null {
-  return (membersOf(event).status as string | undefined) ?? null;
+export function finalStatusOf(event: RunEvent): unknown {
+  return membersOf(event).status;
 }

@@ -41,7 +41,7 @@ export function findJsonFault(text: string): JsonFault {
   return { position: at, line, column: at - before.lastIndexOf("\n"), problem: `expected ${expected}, found ${found}` };
 }
 
-type Expecting = "value" | "value or ]" | "key" | "key or }" | ":" | ", or end" | "end";
+type Expecting = "a value" | "a value or ]" | "a key" | "a key or }" | ":" | ", or end" | "the end";
 interface Stop {
   readonly at: number;
   readonly expected: string;
@@ -50,37 +50,37 @@ interface Stop {
 /** A checker of JSON's grammar that keeps its own stack; it only runs on text that is known to be wrong. */
 function scan(text: string): Stop {
   const open: string[] = [];
-  let expecting: Expecting = "value";
+  let expecting: Expecting = "a value";
   let at = 0;
   for (;;) {
     at = skipSpace(text, at);
     const char = text[at];
     if (char === undefined) return { at, expected: expecting === ", or end" ? closing(open) : expecting };
     const closes = (char === "]" && open.at(-1) === "[") || (char === "}" && open.at(-1) === "{");
-    if (closes && (expecting === ", or end" || expecting === "value or ]" || expecting === "key or }")) {
+    if (closes && (expecting === ", or end" || expecting === "a value or ]" || expecting === "a key or }")) {
       open.pop();
       at += 1;
-      expecting = open.length === 0 ? "end" : ", or end";
+      expecting = open.length === 0 ? "the end" : ", or end";
     } else if (expecting === ", or end" && char === ",") {
       at += 1;
-      expecting = open.at(-1) === "{" ? "key" : "value";
+      expecting = open.at(-1) === "{" ? "a key" : "a value";
     } else if (expecting === ":" && char === ":") {
       at += 1;
-      expecting = "value";
-    } else if ((expecting === "key" || expecting === "key or }") && char === '"') {
+      expecting = "a value";
+    } else if ((expecting === "a key" || expecting === "a key or }") && char === '"') {
       const end = endOfCheckedString(text, at);
       if (typeof end !== "number") return end;
       at = end;
       expecting = ":";
-    } else if ((expecting === "value" || expecting === "value or ]") && (char === "[" || char === "{")) {
+    } else if ((expecting === "a value" || expecting === "a value or ]") && (char === "[" || char === "{")) {
       open.push(char);
       at += 1;
-      expecting = char === "[" ? "value or ]" : "key or }";
-    } else if (expecting === "value" || expecting === "value or ]") {
+      expecting = char === "[" ? "a value or ]" : "a key or }";
+    } else if (expecting === "a value" || expecting === "a value or ]") {
       const end = endOfScalar(text, at);
       if (typeof end !== "number") return end;
       at = end;
-      expecting = open.length === 0 ? "end" : ", or end";
+      expecting = open.length === 0 ? "the end" : ", or end";
     } else return { at, expected: expecting === ", or end" ? closing(open) : expecting };
   }
 }

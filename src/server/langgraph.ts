@@ -1,8 +1,8 @@
 // LangGraph's words for our things: every translation of a status, a run, a thread, a question or an assistant is here.
-import type { Approval } from "../domain/approval.ts";
 import type { Run } from "../domain/run.ts";
 import type { Thread } from "../runtime/api.ts";
 import { assistantIdOf, type KnownAgent } from "./assistants.ts";
+import type { Question } from "./entries.ts";
 
 export const RUN_STATUSES = ["pending", "running", "error", "success", "timeout", "interrupted"] as const;
 export type LangGraphStatus = (typeof RUN_STATUSES)[number];
@@ -63,7 +63,7 @@ export function runResource(run: Run, waitsForPerson: boolean): Record<string, u
 }
 
 /** An approval is shown as the review request that chat interfaces know how to draw; an interrupt as the value it was given. */
-export function interruptOf(approval: Approval): { id: string; value: unknown } {
+export function interruptOf(approval: Question): { id: string; value: unknown } {
   const { approvalId, kind, name, request } = approval;
   if (kind === "interrupt") return { id: approvalId, value: request };
   const value = {
@@ -74,7 +74,7 @@ export function interruptOf(approval: Approval): { id: string; value: unknown } 
 }
 
 /** The frame, and the answer of wait and join, that say: a person is asked. */
-export function interruptValues(pending: readonly Approval[]): { __interrupt__: { id: string; value: unknown }[] } {
+export function interruptValues(pending: readonly Question[]): { __interrupt__: { id: string; value: unknown }[] } {
   return { __interrupt__: pending.map(interruptOf) };
 }
 

@@ -6,7 +6,7 @@ import type { Ctx } from "./request.ts";
 import { JSON_TYPE } from "./respond.ts";
 import type { Services } from "./services.ts";
 import { FROM_START, framesText, HEARTBEAT, SSE_HEADERS } from "./sse.ts";
-import { finalValues, untilStandstill } from "./standstill.ts";
+import { finalValues, follow, untilStandstill } from "./standstill.ts";
 import { langgraphStream, type StreamView } from "./stream.ts";
 
 export interface LiveRun {
@@ -52,7 +52,7 @@ async function* valuesAtStandstill({ tenant, runId }: LiveRun, abort: AbortSigna
 
 async function* journalFrames(live: LiveRun & { readonly after: number }, abort: AbortSignal): AsyncGenerator<string> {
   const after = live.after === FROM_START ? 0 : live.after;
-  for await (const event of live.tenant.stream(live.runId, { after, abort })) yield journalFrame(event);
+  for await (const event of follow(live.tenant, live.runId, after, abort)) yield journalFrame(event);
 }
 
 function journalFrame(event: RunEvent): string {

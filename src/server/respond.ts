@@ -22,7 +22,7 @@ export function json(
  * status in words. What we did not foresee is logged with its stack and leaves as INTERNAL, without a word about its cause.
  */
 export function errorResponse(c: Ctx, thrown: unknown, log: ServerLog): Response {
-  const error = isLonghaulError(thrown) ? thrown : unforeseen(c, thrown, log);
+  const error = isLonghaulError(thrown) ? outward(c, thrown, log) : unforeseen(c, thrown, log);
   if (error.status >= 500) c.header("cache-control", "no-store");
   if (error.status === 429 || error.status === 503) c.header("retry-after", "1");
   return json(c, errorBody(error, c.var.requestId), error.status as ContentfulStatusCode);
@@ -40,6 +40,13 @@ function errorBody(error: LonghaulError, requestId: string | undefined): Record<
     details,
     requestId,
   };
+}
+
+/** Where the database is, and why it cannot be reached, is for the log. */
+function outward(c: Ctx, error: LonghaulError, log: ServerLog): LonghaulError {
+  if (error.code !== "DATABASE_UNAVAILABLE") return error;
+  log.warn({ requestId: c.var.requestId, path: c.req.path, reason: error.message }, "the database cannot be reached");
+  return fail("DATABASE_UNAVAILABLE", { reason: "no connection" });
 }
 
 function unforeseen(c: Ctx, thrown: unknown, log: ServerLog): LonghaulError {

@@ -1,6 +1,7 @@
 // LangGraph's `command.resume` for runs that wait: which question a value answers, and what it means as an answer.
 import type { Approval } from "../domain/approval.ts";
 import { fail } from "../domain/errors.ts";
+import { PAGE_SIZE_MAX } from "../domain/limits.ts";
 import type { Tenant } from "../runtime/api.ts";
 import { invalid, isUuid } from "./request.ts";
 import { pendingOf } from "./standstill.ts";
@@ -23,7 +24,7 @@ export async function answer(tenant: Tenant, runId: string, value: unknown, by: 
 
 async function repliesOf(tenant: Tenant, runId: string, value: unknown): Promise<Reply[]> {
   if (isReplyMap(value)) {
-    const asked = await tenant.approvals({ runId });
+    const asked = await tenant.approvals({ runId, limit: PAGE_SIZE_MAX });
     return Object.entries(value).map(([id, given]) => {
       const found = asked.find(({ approvalId }) => approvalId === id.toLowerCase());
       if (found === undefined) throw fail("APPROVAL_NOT_FOUND", { approval: id });

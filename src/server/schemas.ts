@@ -34,6 +34,8 @@ function isStorable(value: unknown): boolean {
   return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/.test(JSON.stringify(value) ?? "");
 }
 
+/** Any JSON value, or nothing. */
+const anything = z.unknown().optional();
 const NOT_STORABLE = "texts must not contain NUL or unpaired surrogates";
 const object = z.record(z.string(), z.unknown()).refine(isStorable, NOT_STORABLE);
 
@@ -52,12 +54,12 @@ export const streamModes = z
 
 export const runCreate = z.object({
   assistant_id: z.string().min(1).max(200),
-  input: z.unknown(),
-  command: z.object({ resume: z.unknown(), update: z.unknown(), goto: z.unknown() }).nullish(),
+  input: anything,
+  command: z.object({ resume: anything, update: anything, goto: anything }).nullish(),
   config: object.nullish(),
-  context: z.unknown().refine(isStorable, NOT_STORABLE),
+  context: z.unknown().optional().refine(isStorable, NOT_STORABLE),
   metadata: metadata.nullish(),
-  checkpoint: z.unknown(),
+  checkpoint: anything,
   checkpoint_id: z.string().nullish(),
   interrupt_before: nodes.nullish(),
   interrupt_after: nodes.nullish(),
@@ -84,10 +86,10 @@ export const threadCreate = z.object({
   metadata: metadata.nullish(),
   if_exists: z.enum(["raise", "do_nothing"]).nullish(),
   supersteps: z.array(z.unknown()).nullish(),
-  ttl: z.unknown(),
+  ttl: anything,
 });
 
-export const historyQuery = z.object({ limit: z.number().int().min(1).max(1_000).nullish(), before: z.unknown() });
+export const historyQuery = z.object({ limit: z.number().int().min(1).max(1_000).nullish(), before: anything });
 
 export const assistantSearch = z.object({
   graph_id: z.string().nullish(),
@@ -138,13 +140,13 @@ export const cancelQuery = z.object({ wait: flag.optional(), action: z.enum(["in
 
 export const cancelBody = z.object({ reason: z.string().min(1).max(REASON_CHARS_MAX).nullish() });
 
-export const signalBody = z.object({ name: z.string(), payload: z.unknown() });
+export const signalBody = z.object({ name: z.string(), payload: anything });
 
-export const forkBody = z.object({ beforeStep: z.string().nullish(), input: z.unknown() });
+export const forkBody = z.object({ beforeStep: z.string().nullish(), input: anything });
 
-export const answerBody = z.object({ comment: z.string().max(10_000).nullish(), args: z.unknown() });
+export const answerBody = z.object({ comment: z.string().max(10_000).nullish(), args: anything });
 
-export const resumeBody = z.object({ value: z.unknown() });
+export const resumeBody = z.object({ value: anything });
 
 export const approvalsQuery = z.object({
   status: z.enum(["pending", "approved", "denied", "expired", "cancelled"]).optional(),

@@ -1,6 +1,8 @@
 // Where a run has come to a stand: at its end, at a question to a person, or paused. What wait, join and the end of a stream go by.
 import type { Approval } from "../domain/approval.ts";
+import type { RunEvent } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
+import { PAGE_SIZE_MAX } from "../domain/limits.ts";
 import { isFinal, type Run, type RunResult } from "../domain/run.ts";
 import type { Tenant } from "../runtime/api.ts";
 import { interruptValues } from "./langgraph.ts";
@@ -18,7 +20,29 @@ export async function runOf(tenant: Tenant, runId: string): Promise<Run> {
 }
 
 export function pendingOf(tenant: Tenant, runId: string): Promise<Approval[]> {
-  return tenant.approvals({ runId, status: "pending" });
+  return tenant.approvals({ runId, status: "pending", limit: PAGE_SIZE_MAX });
+}
+
+/**
+ * The entries after `after`, to the last one of the run. Whoever reads to the end of it has read everything.
+ *
+ * @throws when the journal can no longer be followed, which must not look like its end
+ */
+export async function* follow(
+  tenant: Tenant,
+  runId: string,
+  after: number,
+  abort: AbortSignal,
+): AsyncGenerator<RunEvent> {
+  const run = await runOf(tenant, runId);
+  if (run.finishedAt !== null && run.journalSeq <= after) return;
+  let last: RunEvent | undefined;
+  for await (const event of tenant.stream(runId, { after, abort })) {
+    last = event;
+    yield event;
+  }
+  abort.throwIfAborted();
+  if (last?.kind !== "finished") throw new Error(`the journal of run ${runId} cannot be followed any more`);
 }
 
 /** Null while the run moves by itself. */
@@ -46,10 +70,9 @@ export async function untilStandstill(tenant: Tenant, runId: string, abort: Abor
 
 /** Reads on until the run was let go of or has ended. */
 async function nextPause(tenant: Tenant, run: Run, abort: AbortSignal): Promise<void> {
-  for await (const { kind } of tenant.stream(run.runId, { after: run.journalSeq, abort })) {
+  for await (const { kind } of follow(tenant, run.runId, run.journalSeq, abort)) {
     if (kind === "released" || kind === "finished" || kind === "lost") return;
   }
-  abort.throwIfAborted();
 }
 
 /** What wait and join answer. */

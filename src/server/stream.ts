@@ -1,12 +1,11 @@
 // A run's journal as LangGraph's event stream: from a cursor to the end, or to the next question to a person.
-import type { Approval } from "../domain/approval.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Tenant } from "../runtime/api.ts";
-import { askedId, carriedBy, emittedName, failureOf, finalStatusOf, moveOf } from "./entries.ts";
+import { carriedBy, emitted, failureOf, finalStatusOf, moveOf, type Question, questionOf } from "./entries.ts";
 import { interruptValues } from "./langgraph.ts";
 import type { StreamMode } from "./schemas.ts";
 import { FROM_START, type Frame, framesText } from "./sse.ts";
-import { failedError, pausedError, runOf, standstillOf } from "./standstill.ts";
+import { failedError, follow, pausedError, runOf, standstillOf } from "./standstill.ts";
 
 export interface StreamView {
   /** Entries after this one; FROM_START greets first. */
@@ -35,8 +34,8 @@ export async function* langgraphStream(
     if (still.length > 0 && (view.resumed === true || still[0]?.event === "error")) yield framesText(still, null);
     return;
   }
-  const questions = await Questions.upTo(tenant, runId, after);
-  for await (const event of tenant.stream(runId, { after, abort })) {
+  const questions = await Questions.upTo(tenant, runId, after, abort);
+  for await (const event of follow(tenant, runId, after, abort)) {
     questions.follow(event);
     const frames = await framesOf(tenant, event, view.modes, questions);
     if (frames.length > 0) yield framesText(frames, event.seq);
@@ -73,17 +72,17 @@ async function framesOf(
       const failure = failureOf(event);
       const value = carriedBy(event);
       add("tasks", taskOf(event, failure === null ? { result: value } : { error: failure.message }));
-      if (failure === null) add("updates", { [event.key ?? "step"]: value ?? null });
+      if (failure === null) add("updates", { [nodeOf(event)]: value ?? null });
       break;
     }
     case "emit":
-      add("custom", { name: emittedName(event), payload: carriedBy(event) ?? null });
+      add("custom", emitted(event));
       break;
     case "state":
       add("values", carriedBy(event) ?? null);
       break;
     case "released": {
-      const asked = moveOf(event) === "wait" ? await questions.open() : [];
+      const asked = moveOf(event) === "wait" ? questions.open : [];
       if (asked.length === 0) break;
       add("updates", interruptValues(asked));
       add("values", interruptValues(asked));
@@ -98,8 +97,13 @@ async function framesOf(
   return frames;
 }
 
+/** A step's name, as the graph's node: its key, where the first of its name needs no number. */
+function nodeOf(event: RunEvent): string {
+  return (event.key ?? "step").replace(/#1$/, "");
+}
+
 function taskOf(event: RunEvent, outcome: Record<string, unknown>): Record<string, unknown> {
-  return { id: `${event.runId}:${event.key}`, name: event.key, ...outcome, interrupts: [] };
+  return { id: `${event.runId}:${event.key}`, name: nodeOf(event), ...outcome, interrupts: [] };
 }
 
 /** A cancelled run ends without a word; its status tells. */
@@ -113,24 +117,16 @@ async function lastFrames(tenant: Tenant, event: RunEvent, modes: readonly Strea
 
 /** Which questions are open at a place in the journal: known from the entries alone, so that it is the same on every read. */
 class Questions {
-  readonly #tenant: Tenant;
-  readonly #runId: string;
-  /** Approval by key of the step that asked. */
-  readonly #open = new Map<string, string>();
-
-  private constructor(tenant: Tenant, runId: string) {
-    this.#tenant = tenant;
-    this.#runId = runId;
-  }
+  /** By the key of the step that asked. */
+  readonly #open = new Map<string, Question>();
 
   /** As they stood after entry `seq`. A run that never asked costs one look, not a journal. */
-  static async upTo(tenant: Tenant, runId: string, seq: number): Promise<Questions> {
-    const questions = new Questions(tenant, runId);
+  static async upTo(tenant: Tenant, runId: string, seq: number, abort: AbortSignal): Promise<Questions> {
+    const questions = new Questions();
     if (seq === 0 || (await tenant.approvals({ runId, limit: 1 })).length === 0) return questions;
-    for await (const event of tenant.stream(runId)) {
-      if (event.seq > seq) break;
-      questions.follow(event);
-      if (event.seq === seq) break;
+    for await (const event of tenant.stream(runId, { abort })) {
+      if (event.seq <= seq) questions.follow(event);
+      if (event.seq >= seq) break;
     }
     return questions;
   }
@@ -138,18 +134,11 @@ class Questions {
   follow(event: RunEvent): void {
     if (event.key === null) return;
     if (event.kind === "received") this.#open.delete(event.key);
-    const asked = event.kind === "wait" ? askedId(event) : null;
-    if (asked !== null) this.#open.set(event.key, asked);
+    const question = event.kind === "wait" ? questionOf(event) : null;
+    if (question !== null) this.#open.set(event.key, question);
   }
 
-  async open(): Promise<Approval[]> {
-    if (this.#open.size === 0) return [];
-    const ids = new Set(this.#open.values());
-    const all = await this.#tenant.approvals({ runId: this.#runId });
-    return all.filter(({ approvalId }) => ids.has(approvalId)).sort(byId);
+  get open(): readonly Question[] {
+    return [...this.#open.values()];
   }
-}
-
-function byId(a: Approval, b: Approval): number {
-  return a.approvalId < b.approvalId ? -1 : 1;
 }

@@ -13,7 +13,7 @@ export function assistantRoutes({ assistants, limits }: Services): Hono<ServerEn
   const search = async (c: Ctx): Promise<Response> => {
     const query = await checkBody(c, limits, assistantSearch);
     const { limit, offset, sort_by: sortBy, sort_order: sortOrder, select } = query;
-    const all = (await assistants.all()).map((agent) => assistantResource(agent, assistants.startedAt));
+    const all = assistants.agents.map((agent) => assistantResource(agent, assistants.startedAt));
     const matching = all.filter((assistant) => matches(assistant, query));
     const key = sortBy ?? "created_at";
     matching.sort((a, b) => (sortOrder === "asc" ? compare(a, b, key) : compare(b, a, key)) || compare(a, b, "name"));
@@ -26,8 +26,8 @@ export function assistantRoutes({ assistants, limits }: Services): Hono<ServerEn
     });
   };
 
-  const get = async (c: Ctx): Promise<Response> => {
-    const agent = await assistants.find(c.req.param("assistantId") ?? "");
+  const get = (c: Ctx): Response => {
+    const agent = assistants.find(c.req.param("assistantId") ?? "");
     return json(c, assistantResource(agent, assistants.startedAt));
   };
 

@@ -38,7 +38,7 @@ export function journalRoutes(services: Services): Hono<ServerEnv> {
   const all = async (c: Ctx): Promise<Response> => {
     const { assistant_id: assistant, thread_id: threadId, before, ...page } = checkQuery(c, runsQuery);
     const filter = {
-      ...(assistant === undefined ? {} : { agent: (await assistants.find(assistant)).name }),
+      ...(assistant === undefined ? {} : { agent: assistants.find(assistant).name }),
       ...(threadId === undefined ? {} : { threadId }),
       ...(before === undefined ? {} : { before }),
     };
