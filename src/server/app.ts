@@ -1,6 +1,7 @@
 // The HTTP application: guards in front, one route file per verb behind them, errors in one shape.
 import { Hono } from "hono";
 import { fail } from "../domain/errors.ts";
+import { VERSION } from "../runtime/version.ts";
 import { AssistantDirectory } from "./assistants.ts";
 import { checkHost, checkOrigin, identify, numberRequest, refuseWhenClosing } from "./guard.ts";
 import { resolveLimits, type ServerEnv, type ServerOptions, stderrLog } from "./options.ts";
@@ -31,7 +32,7 @@ export function createApp(options: ServerOptions): { app: App; streams: Streams 
   const log = options.log ?? stderrLog;
   const streams = new Streams(limits, log);
   const assistants = new AssistantDirectory(options.longhaul);
-  const version = options.version ?? "0.0.0";
+  const version = options.version ?? VERSION;
   const services: Services = { longhaul: options.longhaul, assistants, streams, limits, log, version };
   const app: App = new Hono<ServerEnv>();
   app.use(numberRequest, checkHost(options.hosts), checkOrigin(options.origins), refuseWhenClosing(streams));

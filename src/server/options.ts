@@ -48,7 +48,7 @@ export interface ServerOptions {
   readonly longhaul: Longhaul;
   /** Default: everybody is the tenant `default`. */
   readonly auth?: Authenticate | undefined;
-  /** Reported by GET /info. */
+  /** Reported by GET /info. Default: this package's. */
   readonly version?: string | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
   /** Origins of web pages that may use this server, besides its own. Default: every origin on localhost. */

@@ -6,6 +6,9 @@ import { jsonText } from "./json.ts";
 import type { ServerLog } from "./options.ts";
 import type { Ctx } from "./request.ts";
 
+/** As other servers write it into their logs; it never reaches anybody. */
+const CLIENT_GONE = 499;
+
 export const JSON_TYPE = "application/json; charset=utf-8";
 
 export function json(
@@ -22,6 +25,8 @@ export function json(
  * status in words. What we did not foresee is logged with its stack and leaves as INTERNAL, without a word about its cause.
  */
 export function errorResponse(c: Ctx, thrown: unknown, log: ServerLog): Response {
+  // Nobody is there to read it; what failed is what waited for them.
+  if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_GONE });
   const error = isLonghaulError(thrown) ? outward(c, thrown, log) : unforeseen(c, thrown, log);
   if (error.status >= 500) c.header("cache-control", "no-store");
   if (error.status === 429 || error.status === 503) c.header("retry-after", "1");

@@ -1,10 +1,11 @@
 // The server as a process of a machine: ports, hosts, pages, identities, slow clients, its database gone, its end.
 import { request as httpRequest } from "node:http";
-import { connect as connectSocket, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, connect as connectSocket, createServer as createTcpServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connect } from "../../src/runtime/connect.ts";
 import { serve } from "../../src/server/index.ts";
-import { gate } from "./agents.ts";
-import { codeOf, collect, type House, openHouse, post, readUntil, silent, until } from "./harness.ts";
+import { agents, gate } from "./agents.ts";
+import { codeOf, collect, type House, openHouse, post, readAll, readUntil, silent, until } from "./harness.ts";
 
 let house: House;
 beforeAll(async () => {
@@ -275,18 +276,97 @@ describe("clients", () => {
 });
 
 describe("without its database", () => {
-  test("answers 503 and when to try again, without a word about where it was", async () => {
-    const away = createTcpServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
-    const own = await openHouse();
-    await own.longhaul.close();
-    await own.database.drop();
-    const response = await post(own.server, "/runs", { assistant_id: "echo" });
-    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
-    const ready = await fetch(`${own.server.url}/readyz`);
-    expect(ready.status).toBe(503);
-    expect((await fetch(`${own.server.url}/healthz`)).status).toBe(200);
-    expect(JSON.stringify(await response.json())).not.toMatch(/password|postgres:\/\//);
-    await own.server.close();
-    away.close();
+  test("answers 503 and when to try again; streams pause and go on without a gap", async () => {
+    const proxy = await databaseProxy(house.database.url);
+    const away = await connect({ url: proxy.url, agents, worker: false });
+    const server = await serve({ longhaul: away, port: 0, log: silent });
+    const input = { steps: 3, gate: "outage", gates: [1] };
+    const { runId } = await house.longhaul.submit("stepper", input);
+    const reading = readAll(`${server.url}/runs/${runId}/stream?stream_mode=updates`);
+    await until(async () => (await house.longhaul.get(runId))?.journalSeq === 3);
+    proxy.cut();
+    const refused = await until(async () => {
+      const response = await post(server, "/runs", { assistant_id: "echo" });
+      return response.status === 503 ? response : null;
+    });
+    expect(refused.headers.get("retry-after")).toBe("1");
+    const body = await refused.text();
+    expect(JSON.parse(body)).toMatchObject({ code: "DATABASE_UNAVAILABLE", retryable: true });
+    expect(body).not.toMatch(/127\.0\.0\.1|ECONN|postgres:/);
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+    gate("outage:1").open();
+    await house.longhaul.wait(runId);
+    proxy.mend();
+    expect(await reading).toBe(await readAll(`${house.server.url}/runs/${runId}/stream?stream_mode=updates`));
+    await until(async () => (await fetch(`${server.url}/readyz`)).status === 200);
+    await server.close();
+    await away.close();
+    await proxy.close();
   });
 });
+
+describe("limits of the socket", () => {
+  test("headers that are too long are refused", async () => {
+    expect((await raw(house.server.port, "/ok", { "x-long": "x".repeat(17 * 1024) })).status).toBe(431);
+  });
+
+  test("connections beyond the limit are refused, and those within it are served", async () => {
+    const server = await serve({ longhaul: house.longhaul, port: 0, limits: { connectionsMax: 2 } });
+    const sockets = [0, 1].map(() => connectSocket(server.port, "127.0.0.1"));
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.on("connect", resolve))));
+    await until(async () => {
+      const refused = await raw(server.port, "/ok", {}).then(
+        () => false,
+        () => true,
+      );
+      return refused;
+    });
+    for (const socket of sockets) socket.destroy();
+    await until(async () => (await raw(server.port, "/ok", {}).catch(() => null))?.status === 200);
+    await server.close();
+  });
+});
+
+/** A way to the database that can be cut. */
+async function databaseProxy(url: string) {
+  const target = new URL(url);
+  const [port, hostname] = [Number(target.port), target.hostname];
+  const open = new Set<Socket>();
+  let whole = true;
+  const proxy = createTcpServer((near) => {
+    if (!whole) return void near.destroy();
+    const far = connectSocket(port, hostname);
+    for (const socket of [near, far]) {
+      open.add(socket);
+      socket.on("error", () => undefined);
+      socket.on("close", () => {
+        open.delete(socket);
+        near.destroy();
+        far.destroy();
+      });
+    }
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  target.port = String((proxy.address() as AddressInfo).port);
+  target.hostname = "127.0.0.1";
+  const drop = (): void => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    url: target.toString(),
+    cut: () => {
+      whole = false;
+      drop();
+    },
+    mend: () => {
+      whole = true;
+    },
+    close: () =>
+      new Promise<void>((resolve) => {
+        proxy.close(() => resolve());
+        drop();
+      }),
+  };
+}
