@@ -14,6 +14,7 @@ const tasks = {
   build: async () => (await import("./build.mjs")).build(),
   demo: program("examples/demo/main.ts"),
   errors: program("scripts/write-errors.ts"),
+  reference: program("scripts/write-reference.ts"),
   schema: program("scripts/write-schema.ts"),
   start: program("src/cli/main.ts", "start"),
   test: async (args) => (await import("./test.mjs")).test(args),

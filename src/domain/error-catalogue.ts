@@ -393,6 +393,12 @@ export const catalogue = {
     hint: "Use a lower-case letter or underscore followed by at most 47 lower-case letters, digits or underscores.",
     retryable: false,
   },
+  SCHEMA_NOT_READY: {
+    status: 503,
+    message: "Schema {schema} of this database does not have what this version needs: {reason}.",
+    hint: "Bring it up to date with `longhaul migrate`, or start a server or a worker of this version.",
+    retryable: true,
+  },
   SCHEMA_TOO_NEW: {
     status: 500,
     message: "Schema {schema} is at version {found}, but this program knows only versions up to {known}.",

@@ -1,0 +1,81 @@
+// The commands about the installation itself: its line, its workers, its schema, its health.
+import { command } from "./command.ts";
+import { clientSettings, databaseSettings } from "./commands-shared.ts";
+import type { Examination } from "./doctor.ts";
+
+const group = "Installation";
+
+export const installationCommands = [
+  command({
+    path: "queues",
+    group,
+    settings: clientSettings,
+    summary: "Show what waits in the queues, tenant by tenant",
+    examples: [{ says: "Depth, running, cap, age of the oldest", line: "longhaul queues" }],
+    load: async () => (await import("./queue.ts")).listQueues,
+    view: async () => (await import("./view-installation.ts")).viewQueues,
+  }),
+  command({
+    path: "workers",
+    group,
+    settings: clientSettings,
+    summary: "Show the workers, and what they carry",
+    examples: [{ says: "Who works here", line: "longhaul workers" }],
+    load: async () => (await import("./queue.ts")).listWorkers,
+    view: async () => (await import("./view-installation.ts")).viewWorkers,
+  }),
+  command({
+    path: "migrate",
+    group,
+    settings: [...databaseSettings, "logLevel"],
+    summary: "Bring the schema up to date",
+    about:
+      "Servers and workers do this by themselves when they start; this command is for those who want it done before, or by hand.",
+    flags: {
+      sql: { kind: "switch", summary: "Print the SQL for an empty database, and touch none" },
+      status: { kind: "switch", summary: "Say what is pending, and change nothing" },
+    },
+    examples: [
+      { says: "Before a deploy", line: "longhaul migrate" },
+      { says: "For somebody who runs SQL by hand", line: "longhaul migrate --sql > longhaul.sql" },
+    ],
+    load: async () => (await import("./migrate.ts")).migrateSchema,
+    view: async () => (await import("./view-installation.ts")).viewMigrated,
+  }),
+  command({
+    path: "doctor",
+    group,
+    settings: [
+      ...clientSettings,
+      "build",
+      "port",
+      "host",
+      "hosts",
+      "origins",
+      "allowPublic",
+      "processes",
+      "slots",
+      "queues",
+      "drainMs",
+      "leaseMs",
+      "logLevel",
+    ],
+    summary: "Examine settings, database, schema and invariants",
+    about: "Changes nothing and starts nothing. Exit code 1 if something is wrong.",
+    examples: [
+      { says: "For people", line: "longhaul doctor" },
+      { says: "For a monitor", line: "longhaul doctor --json | jq .well" },
+    ],
+    load: async () => (await import("./doctor.ts")).examine,
+    view: async () => (await import("./view-doctor.ts")).viewExamination,
+    unwell: ({ well }: Examination) => !well,
+  }),
+  command({
+    path: "version",
+    group,
+    summary: "Print the versions of Longhaul and Node",
+    examples: [{ says: "Only Longhaul's", line: "longhaul --version" }],
+    load: async () => (await import("./version.ts")).version,
+    view: async () => (await import("./view-installation.ts")).viewVersion,
+  }),
+];

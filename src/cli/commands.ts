@@ -1,0 +1,13 @@
+// Every command of the program, in the order of `longhaul --help`.
+import type { AnyCommand } from "./command.ts";
+import { installationCommands } from "./commands-installation.ts";
+import { peopleCommands } from "./commands-people.ts";
+import { runCommands } from "./commands-runs.ts";
+import { serveCommands } from "./commands-serve.ts";
+
+export const commands: readonly AnyCommand[] = [
+  ...serveCommands,
+  ...runCommands,
+  ...peopleCommands,
+  ...installationCommands,
+];

@@ -1,0 +1,125 @@
+// The command that examines an installation: settings and where they come from, the database, the schema, the invariants.
+import * as limits from "../domain/limits.ts";
+import type { Project } from "../runtime/project.ts";
+import { redactUrl } from "../runtime/resolve-settings.ts";
+import { type SettingName, settingNames, settingSpecs } from "../runtime/settings.ts";
+import type { Database } from "../store/database.ts";
+import type { PreflightCheck } from "../store/preflight.ts";
+import type { Context } from "./context.ts";
+import { runningDatabase } from "./installation.ts";
+import { type ErrorReport, errorReport } from "./report-error.ts";
+import { type Version, version } from "./version.ts";
+
+export interface SettingReport {
+  readonly setting: SettingName;
+  readonly value: unknown;
+  readonly source: "flag" | "env" | "file" | "default";
+  /** The flag, the variable, or the place in the file. */
+  readonly from: string | null;
+}
+
+export interface SchemaReport {
+  readonly schema: string;
+  /** Null: the schema is not there, or cannot be judged. */
+  readonly version: number | null;
+  /** What this program knows. */
+  readonly known: number;
+  readonly pending: readonly string[];
+}
+
+export interface InvariantReport {
+  readonly invariant: string;
+  readonly violations: number;
+}
+
+export interface Examination {
+  /** False when a check of level `error` failed, an invariant is broken, or the database cannot be used. */
+  readonly well: boolean;
+  readonly version: Version;
+  readonly configFile: string | null;
+  readonly settings: readonly SettingReport[];
+  /** Why the database could not be examined, if it could not. */
+  readonly problem: ErrorReport | null;
+  readonly checks: readonly PreflightCheck[];
+  readonly schema: SchemaReport | null;
+  readonly invariants: readonly InvariantReport[];
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+type DatabasePart = Pick<Examination, "checks" | "schema" | "invariants" | "problem">;
+
+const NOTHING: DatabasePart = { checks: [], schema: null, invariants: [], problem: null };
+
+/** Changes nothing and starts nothing. @throws CONFIG_NOT_FOUND, CONFIG_INVALID */
+export async function examine(_input: object, context: Context): Promise<Examination> {
+  const project = await context.project();
+  const database = await examineDatabase(project);
+  const broken = database.checks.some(({ ok, level }) => !ok && level === "error");
+  const violated = database.invariants.some(({ violations }) => violations > 0);
+  return {
+    well: database.problem === null && !broken && !violated,
+    version: version(),
+    configFile: project.configFile,
+    settings: settingsOf(project),
+    ...database,
+    limits: { ...limits },
+  };
+}
+
+/** Each setting with its origin; passwords are hidden. */
+export function settingsOf({ settings, origins }: Project): SettingReport[] {
+  return settingNames.map((setting) => {
+    const raw = settings[setting];
+    const hidden = typeof raw === "string" && settingSpecs[setting].secret === true;
+    const { source, name } = origins[setting];
+    return { setting, value: hidden ? redactUrl(raw) : (raw ?? null), source, from: name };
+  });
+}
+
+async function examineDatabase(project: Project): Promise<DatabasePart> {
+  const { openDatabase } = await import("../store/database.ts");
+  let db: Database | undefined;
+  let found = NOTHING;
+  try {
+    const { url } = await runningDatabase(project);
+    db = openDatabase({
+      url,
+      schema: project.settings.schema,
+      max: 1,
+      applicationName: "longhaul doctor",
+      statementTimeoutMs: 60_000,
+    });
+    const { preflight } = await import("../store/preflight.ts");
+    found = { ...found, checks: await preflight(db) };
+    const schema = await examineSchema(db);
+    found = { ...found, schema };
+    return schema.version === null ? found : { ...found, invariants: await examineInvariants(db) };
+  } catch (error) {
+    return { ...found, problem: errorReport(error) };
+  } finally {
+    await db?.end();
+  }
+}
+
+async function examineSchema(db: Database): Promise<SchemaReport> {
+  const { pendingMigrations } = await import("../store/migrate.ts");
+  const { label, readMigrations } = await import("../store/migration-files.ts");
+  const known = readMigrations().length;
+  const pending = await pendingMigrations(db);
+  const version = pending.length === known ? null : known - pending.length;
+  return {
+    schema: db.schema,
+    version,
+    known,
+    pending: pending.map((migration) => label(migration.version, migration.name)),
+  };
+}
+
+async function examineInvariants(db: Database): Promise<InvariantReport[]> {
+  const { checkInvariants, readInvariants } = await import("../store/invariants.ts");
+  const broken = new Map((await checkInvariants(db)).map(({ name, rows }) => [name, rows.length]));
+  return readInvariants().map(({ invariant, name }) => ({
+    invariant: `${invariant} ${name}`,
+    violations: broken.get(name) ?? 0,
+  }));
+}

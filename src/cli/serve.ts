@@ -1,0 +1,61 @@
+// The command that serves HTTP and executes nothing: any number of them stand before one database.
+import type { Longhaul } from "../runtime/api.ts";
+import type { Project } from "../runtime/project.ts";
+import type { RunningServer } from "../server/index.ts";
+import type { Context } from "./context.ts";
+import { feedOf } from "./feed.ts";
+import { ownDatabase } from "./installation.ts";
+import { aborted } from "./stop.ts";
+import { Teardown } from "./teardown.ts";
+import { programVersion } from "./version.ts";
+
+export interface ServerInput {
+  readonly agents?: readonly string[] | undefined;
+}
+
+export type ServerNews =
+  | { readonly event: "ready"; readonly pid: number; readonly url: string; readonly agents: readonly string[] }
+  | { readonly event: "stopped" };
+
+/**
+ * Serves until it is told to stop. It can do without agents; with them it checks inputs before they are stored.
+ *
+ * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, PORT_IN_USE, PUBLIC_WITHOUT_AUTH
+ */
+export function server(input: ServerInput, context: Context): AsyncIterable<ServerNews> {
+  return feedOf(async (feed) => {
+    const down = new Teardown();
+    const { stop } = context;
+    down.defer(() => stop.release());
+    try {
+      const project = await context.project({ agents: input.agents });
+      const log = await context.log(project);
+      const database = await ownDatabase(project, (message) => log("info", message));
+      down.defer(() => database.stop());
+      const longhaul = await connectServer(context, project, database.url);
+      down.defer(() => longhaul.close());
+      const http = await listen(context, project, longhaul);
+      down.defer(() => http.close());
+      feed.push({ event: "ready", pid: process.pid, url: http.url, agents: longhaul.agents.map(({ name }) => name) });
+      await aborted(stop.signal);
+    } finally {
+      await down.run();
+    }
+    feed.push({ event: "stopped" });
+  });
+}
+
+/** A connection without a worker, with the agents of the project if it names any. */
+export async function connectServer(context: Context, project: Project, url: string): Promise<Longhaul> {
+  const { connect } = await import("../runtime/connect.ts");
+  const { schema, build } = project.settings;
+  const agents = project.namesAgents ? (await project.agents()).map(({ agent }) => agent) : [];
+  return await connect({ url, schema, build, agents, worker: false, log: await context.log(project) });
+}
+
+export async function listen(context: Context, project: Project, longhaul: Longhaul): Promise<RunningServer> {
+  const [{ serve }, { serverLog }] = await Promise.all([import("../server/index.ts"), import("./log.ts")]);
+  const { host, port, hosts, origins, allowPublic } = project.settings;
+  const log = serverLog(await context.log(project));
+  return await serve({ longhaul, host, port, hosts, origins, allowPublic, log, version: programVersion() });
+}
