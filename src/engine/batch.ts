@@ -9,6 +9,8 @@ export interface BatchOptions<Item, Result> {
   /** Size of an item in bytes, and how many bytes one statement may have. */
   readonly bytesOf?: (item: Item) => number;
   readonly bytesMax?: number;
+  /** True for an error that no item is to blame for: all of the batch fail with it. */
+  readonly isShared?: (error: unknown) => boolean;
 }
 
 interface Slot<Item, Result> {
@@ -71,8 +73,8 @@ export class Batcher<Item, Result> {
       const results = await this.#options.send(slots.map((slot) => slot.item));
       for (const [i, slot] of slots.entries()) slot.resolve(results[i] as Result);
     } catch (error) {
-      if (slots.length === 1) {
-        slots[0]?.reject(error);
+      if (slots.length === 1 || this.#options.isShared?.(error) === true) {
+        for (const slot of slots) slot.reject(error);
         return;
       }
       // Bisect: the bad item fails alone, its neighbours go through.

@@ -22,7 +22,7 @@ export interface CommitterOptions {
   readonly leaseMs: number;
 }
 
-const BATCH = { inFlightMax: 2, itemsMax: 500, bytesMax: 4 * 1024 * 1024 } as const;
+const BATCH = { inFlightMax: 2, itemsMax: 500, bytesMax: 4 * 1024 * 1024, isShared: isConnectionLost } as const;
 
 export class Committer {
   readonly db: Database;

@@ -8,6 +8,7 @@ import { toFailure } from "../domain/failure.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { Claimed } from "../store/claim.ts";
+import { isConnectionLost } from "../store/driver-errors.ts";
 import type { Move } from "../store/finish.ts";
 import type { Committer, News } from "./commit.ts";
 import { untilAnswered } from "./commit.ts";
@@ -118,7 +119,7 @@ export class Execution {
     this.journal = new RunJournal(run, owner.committer, {
       onNews: (news) => this.hear(news),
       onLost: () => this.lose(),
-      onBroken: (error) => this.#break(error),
+      onBroken: (error) => this.fail(error),
       onCommitted: () => this.#extended(),
     });
     this.replay = new Replay(entries, owner.settings.mismatchGraceMs, (problem) => this.mismatch(problem));
@@ -164,13 +165,7 @@ export class Execution {
       return;
     }
     this.mailbox.noticed(this.claim.inbox_seq);
-    let input: unknown;
-    try {
-      input = await this.load(this.claim.input, this.claim.input_blob);
-    } catch (error) {
-      this.#break(error);
-      return;
-    }
+    const input = await this.load(this.claim.input, this.claim.input_blob);
     let output: unknown;
     try {
       output = await this.program.run(this, input);
@@ -245,14 +240,19 @@ export class Execution {
     return NEVER;
   }
 
+  /** A stored value, inline or apart. Never throws: a run whose values cannot be read stops, or is given up. */
   async load(text: string | null, blob: string | null): Promise<unknown> {
-    if (blob === null) return text === null ? undefined : decodeValue(text);
-    const stored = await untilAnswered(
-      () => getBlob(this.owner.committer.db, this.claim.tenant_id, blob),
-      this.owner.committer.leaseMs,
-    );
-    if (stored === null) throw new Error(`value ${blob} of run ${this.runId} is missing`);
-    return decodeValue(stored);
+    try {
+      if (blob === null) return text === null ? undefined : decodeValue(text);
+      const { committer } = this.owner;
+      const stored = await untilAnswered(() => getBlob(committer.db, this.claim.tenant_id, blob), committer.leaseMs);
+      if (stored === null) throw new Error(`value ${blob} of run ${this.runId} is missing`);
+      return decodeValue(stored);
+    } catch (error) {
+      if (isConnectionLost(error)) this.lose();
+      else this.fail(error);
+      return NEVER;
+    }
   }
 
   /** The value of an entry, inline or apart. */
@@ -288,6 +288,16 @@ export class Execution {
     this.#stop = "lost";
     this.journal.kill();
     this.#over(fail("LEASE_LOST", { run: this.runId }));
+  }
+
+  /** Ends the run as failed from outside of its code: an entry, or something it needs, cannot be stored or read. */
+  fail(error: unknown): void {
+    if (this.stopping) return;
+    this.owner.log("error", "the run cannot go on", { runId: this.runId, error });
+    this.#stop = "broken";
+    this.abort.abort(error);
+    const reason = error instanceof LonghaulError ? error.code.toLowerCase() : "internal";
+    void this.#finishFailed(reason, encodeValue(toFailure(error))).then(() => this.#over(null));
   }
 
   mismatch(problem: string): void {
@@ -439,7 +449,7 @@ export class Execution {
       });
     } catch (error) {
       this.#settling = false;
-      this.#break(error);
+      this.fail(error);
       return "broken";
     }
     this.#settling = false;
@@ -485,14 +495,6 @@ export class Execution {
     this.journal.kill();
     if (reason !== null) this.abort.abort(reason);
     this.owner.onOver(this);
-  }
-
-  #break(error: unknown): void {
-    if (this.stopping) return;
-    this.owner.log("error", "the run cannot be recorded", { runId: this.runId, error });
-    this.#stop = "broken";
-    this.abort.abort(error);
-    void this.#finishFailed("internal", encodeValue(toFailure(error))).then(() => this.#over(null));
   }
 
   async #untilIdle(limitMs: number): Promise<void> {

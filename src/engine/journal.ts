@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { fail } from "../domain/errors.ts";
 import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
+import { isConnectionLost } from "../store/driver-errors.ts";
 import type { Append, Extras, NewApproval, NewEntry } from "../store/journal.ts";
 import type { AppendVerdict, Committer, News } from "./commit.ts";
 import { nextTurn } from "./timing.ts";
@@ -86,6 +87,7 @@ export class RunJournal {
 
   /** Adds an entry that is composed already, and waits until it is committed. */
   add(entry: NewEntry, extras?: Extras): Promise<void> {
+    if (this.seq >= this.#entriesMax) throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
     this.#buffer.push(entry);
     if (extras !== undefined) this.#merge(extras);
     return this.#committedUpTo(this.seq);
@@ -136,13 +138,24 @@ export class RunJournal {
    */
   exclusive<T>(work: (first: number) => Promise<{ stored: number; result: T }>): Promise<T> {
     return this.#inLine(async () => {
-      await this.#write();
-      await this.storeBlobs();
-      const { stored, result } = await work(this.#committed + 1);
-      this.#committed += stored;
-      if (stored > 0) this.#events.onCommitted(this.#committed);
-      return result;
+      try {
+        await this.#write();
+        await this.storeBlobs();
+        const { stored, result } = await work(this.#committed + 1);
+        this.#committed += stored;
+        if (stored > 0) this.#events.onCommitted(this.#committed);
+        return result;
+      } catch (error) {
+        if (!isConnectionLost(error)) throw error;
+        return await this.#outOfReach();
+      }
     });
+  }
+
+  /** The database did not answer as long as the lease lasted: the run is given up, whoever takes it knows what is stored. */
+  #outOfReach(): Promise<never> {
+    if (!this.#dead) this.#events.onLost();
+    return new Promise(() => undefined);
   }
 
   /** What is buffered and not yet written, for a farewell that writes it. Call inside `exclusive` only. */
@@ -209,6 +222,7 @@ export class RunJournal {
     } catch (error) {
       // Refused as a whole: nothing of it is stored, so the next entry takes its number.
       this.#committed -= append.entries.length;
+      if (isConnectionLost(error)) await this.#outOfReach();
       if (!this.#dead) this.#events.onBroken(error);
     }
   }

@@ -19,6 +19,7 @@ const PAGE = 500;
 
 export class Followers {
   readonly #db: Database;
+  readonly #onError: (error: unknown) => void;
   readonly #followers = new Set<Follower>();
   /** How many follow each run. */
   readonly #followed = new Map<string, number>();
@@ -29,8 +30,9 @@ export class Followers {
   #again = false;
   #closed = false;
 
-  constructor(db: Database, doorbell: Doorbell) {
+  constructor(db: Database, doorbell: Doorbell, onError: (error: unknown) => void) {
     this.#db = db;
+    this.#onError = onError;
     this.#unsubscribe = [
       // A step says nothing to those who wait for the end: no query for it.
       doorbell.on("journal", () => this.#followers.size > 0 && this.#poke()),
@@ -140,7 +142,7 @@ export class Followers {
       }
     } catch (error) {
       // A lost connection is a pause: the followers go on where they were.
-      if (!isConnectionLost(error)) throw error;
+      if (!isConnectionLost(error)) this.#onError(error);
     }
   }
 }

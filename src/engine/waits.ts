@@ -44,6 +44,7 @@ export interface WaitsHost {
   /** Something changed: look whether all that is left is waiting. */
   idle(): void;
   lose(): void;
+  fail(error: unknown): void;
   messageValue(body: string | null, blob: string | null): Promise<unknown>;
 }
 
@@ -170,7 +171,9 @@ export class Waits {
   #arm(wait: Open): void {
     wait.alarm?.clear();
     if (wait.dueMs === null) return;
-    wait.alarm = new Alarm(this.#run.owner.clock, wait.dueMs, () => void this.#timeUp(wait));
+    wait.alarm = new Alarm(this.#run.owner.clock, wait.dueMs, () => {
+      this.#timeUp(wait).catch((error) => this.#run.fail(error));
+    });
   }
 
   /** Branches that lost their race wait for nothing. */
@@ -188,7 +191,7 @@ export class Waits {
     if (message === undefined) return;
     wait.resolving = true;
     wait.alarm?.clear();
-    void this.#run.during(() => this.#receive(wait, message));
+    this.#run.during(() => this.#receive(wait, message)).catch((error) => this.#run.fail(error));
   }
 
   async #receive(wait: Open, message: Message): Promise<void> {

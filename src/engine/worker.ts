@@ -157,18 +157,8 @@ export class Worker implements ExecutionOwner {
   }
 
   nudge(runId: string): void {
-    const message = {
-      runId,
-      kind: "nudge",
-      key: "*",
-      body: null,
-      blob: null,
-      inboxMax: Number.MAX_SAFE_INTEGER >>> 1,
-    } as const;
-    void untilAnswered(
-      () => deliver(this.#options.db, { ...message, inboxMax: 2_000_000_000 }),
-      this.#options.leaseMs,
-    ).then(
+    const message = { runId, kind: "nudge", key: "*", body: null, blob: null, inboxMax: INBOX_UNLIMITED } as const;
+    untilAnswered(() => deliver(this.#options.db, message), this.#options.leaseMs).then(
       () => this.hint("ready", runId),
       (error) => this.log("warn", "a released run could not be called back", { runId, error }),
     );
@@ -311,6 +301,9 @@ export class Worker implements ExecutionOwner {
     await setWorkerState(db, workerId, "stopped").catch(() => undefined);
   }
 }
+
+/** A nudge is never refused. */
+const INBOX_UNLIMITED = 2_147_483_647;
 
 /** Stands for a claimed run whose journal is still being read. */
 const PLACEHOLDER = Object.freeze({}) as Execution;

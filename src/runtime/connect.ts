@@ -1,7 +1,7 @@
 // Opens an installation: a database (given or embedded), its schema, and, if asked for, a worker in this process.
 import type { ChildProcess } from "node:child_process";
-import type { AnyAgent } from "../agents/ctx.ts";
 import { closeThreads } from "../agents/cpu.ts";
+import type { AnyAgent } from "../agents/ctx.ts";
 import { toProgram } from "../agents/program.ts";
 import { fail } from "../domain/errors.ts";
 import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
@@ -129,7 +129,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       build,
       agents,
       doorbell,
-      followers: new Followers(db, doorbell),
+      followers: new Followers(db, doorbell, (error) => log("error", "streams could not be read", { error })),
       submits: submitBatcher({ db }),
       clock: new DatabaseClock(),
       agent: (name) => findAgent(agents, name),

@@ -11,6 +11,7 @@ import { Batcher } from "../engine/batch.ts";
 import { untilAnswered } from "../engine/commit.ts";
 import { newId } from "../engine/ids.ts";
 import { putBlobs } from "../store/blobs.ts";
+import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun } from "../store/finish.ts";
 import { intakeStatement, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
@@ -33,6 +34,7 @@ export function submitBatcher(installation: Pick<Installation, "db">): Batcher<N
     inFlightMax: 4,
     itemsMax: 500,
     bytesMax: 4 * 1024 * 1024,
+    isShared: isConnectionLost,
     bytesOf: (run) => (run.input?.length ?? 0) + 256,
     send: async (runs) => {
       const rows = await untilAnswered(() => submitRuns(installation.db, runs), PATIENCE_MS);
