@@ -330,7 +330,8 @@ export class Execution {
   // --- endings -------------------------------------------------------------------------------------------------------
 
   async #succeed(output: unknown): Promise<void> {
-    const leftover = this.replay.leftover();
+    const leftover = await this.#leftover();
+    if (this.stopping) return;
     if (leftover !== undefined) return this.mismatch(leftover);
     let encoded: string;
     try {
@@ -350,11 +351,22 @@ export class Execution {
   }
 
   async #failWith(thrown: unknown): Promise<void> {
+    // Code that got further before has changed, or has a new bug: mended, it can go on from here.
+    const leftover = await this.#leftover();
+    if (this.stopping) return;
+    if (leftover !== undefined) return this.mismatch(`${leftover}; it threw ${JSON.stringify(toFailure(thrown).message.slice(0, 200))}`);
     await this.enter(this.root);
     this.#ending = true;
     const reason = thrown instanceof LonghaulError ? thrown.code.toLowerCase() : null;
     const failure = encodeValue(toFailure(thrown));
     await this.#finishFailed(reason, failure);
+  }
+
+  /** What was recorded and is not asked for although the code has ended. Branches that still run get time to ask. */
+  async #leftover(): Promise<string | undefined> {
+    const deadline = performance.now() + this.owner.settings.mismatchGraceMs;
+    while (this.replay.leftover() !== undefined && !this.stopping && performance.now() < deadline) await pause(5);
+    return this.replay.leftover();
   }
 
   async #finishFailed(reason: string | null, failure: string): Promise<void> {
