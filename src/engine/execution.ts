@@ -301,8 +301,9 @@ export class Execution {
   }
 
   mismatch(problem: string): void {
-    this.owner.log("warn", "the code no longer matches the journal", { runId: this.runId, problem });
-    this.stop("pause", `history_mismatch: ${problem}`);
+    const { code, message, hint } = fail("HISTORY_MISMATCH", { run: this.runId, problem });
+    this.owner.log("warn", message, { code, hint, runId: this.runId });
+    this.stop("pause", `${code.toLowerCase()}: ${problem}`);
   }
 
   /** Stops the code at the next boundary and sends the run where the reason says. */
@@ -354,7 +355,8 @@ export class Execution {
     // Code that got further before has changed, or has a new bug: mended, it can go on from here.
     const leftover = await this.#leftover();
     if (this.stopping) return;
-    if (leftover !== undefined) return this.mismatch(`${leftover}; it threw ${JSON.stringify(toFailure(thrown).message.slice(0, 200))}`);
+    if (leftover !== undefined)
+      return this.mismatch(`${leftover}; it threw ${JSON.stringify(toFailure(thrown).message.slice(0, 200))}`);
     await this.enter(this.root);
     this.#ending = true;
     const reason = thrown instanceof LonghaulError ? thrown.code.toLowerCase() : null;
@@ -444,6 +446,7 @@ export class Execution {
     try {
       verdict = await this.journal.exclusive(async (first) => {
         const rest = this.journal.takeRest();
+        const before = rest.entries.length;
         const to = compose(rest.entries);
         await this.journal.storeBlobs();
         const consumed = [...rest.consumed, ...this.mailbox.takeNudges()];
@@ -457,6 +460,8 @@ export class Execution {
           activeMs: this.activeMs,
         };
         const result = await this.owner.committer.settle(settle);
+        // The run goes on: what was to go with the farewell goes with the next write.
+        if (result === "inbox") this.journal.putBack(rest.entries.slice(0, before), rest.consumed);
         return { stored: result === "done" ? rest.entries.length : 0, result };
       });
     } catch (error) {

@@ -167,6 +167,12 @@ export class RunJournal {
     return { entries, consumed };
   }
 
+  /** What `takeRest` gave, when the farewell did not come about. Call inside `exclusive` only. */
+  putBack(entries: readonly NewEntry[], consumed: readonly number[]): void {
+    this.#buffer.unshift(...entries);
+    if (consumed.length > 0) this.#merge({ consumed });
+  }
+
   async storeBlobs(): Promise<void> {
     if (this.#blobs.length === 0) return;
     const blobs = this.#blobs;

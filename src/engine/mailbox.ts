@@ -39,7 +39,7 @@ export class Mailbox {
 
   /** Reads what is new and hands it to the waits that match. */
   async refresh(): Promise<void> {
-    this.#loading ??= this.#load().finally(() => {
+    this.#loading ??= this.#loadAll().finally(() => {
       this.#loading = null;
     });
     await this.#loading;
@@ -60,7 +60,14 @@ export class Mailbox {
     return nudges;
   }
 
+  /** Again, when something was announced while a read was under way that may not have seen it. */
+  async #loadAll(): Promise<void> {
+    do await this.#load();
+    while (this.#announced > this.#seen);
+  }
+
   async #load(): Promise<void> {
+    const announced = this.#announced;
     let messages: Message[];
     try {
       messages = await this.#host.load(this.#seen);
@@ -78,6 +85,8 @@ export class Mailbox {
         else same.push(message);
       }
     }
+    // What was announced and is not there has been consumed, before a takeover.
+    this.#seen = Math.max(this.#seen, announced);
     this.#announced = Math.max(this.#announced, this.#seen);
     this.#host.onMail();
   }
