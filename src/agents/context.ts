@@ -73,6 +73,9 @@ export class Context implements Ctx {
   get metadata(): Readonly<Record<string, unknown>> {
     return this.#execution.claim.metadata;
   }
+  get options(): Readonly<Record<string, unknown>> {
+    return this.#execution.claim.options;
+  }
   get abort(): AbortSignal {
     return this.#scope.abort;
   }

@@ -94,6 +94,8 @@ export interface Ctx {
   readonly tenant: string;
   readonly agent: string;
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** What the submit kept in `options`: over HTTP, LangGraph's `config` and `context` among others. */
+  readonly options: Readonly<Record<string, unknown>>;
   /** Fires on cancel, lost lease and hard stop. */
   readonly abort: AbortSignal;
   readonly log: Log;

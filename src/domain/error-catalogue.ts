@@ -411,6 +411,12 @@ export const catalogue = {
     hint: "Send the request again: another server, or the restarted one, answers it.",
     retryable: true,
   },
+  SERVER_UNSAFE: {
+    status: 500,
+    message: "This PostgreSQL cannot keep what Longhaul promises: {check} is {value}.",
+    hint: "{hint} To go on at your own risk, for tests only, set LONGHAUL_ALLOW_UNSAFE=1.",
+    retryable: false,
+  },
   STEP_TIMEOUT: {
     status: 408,
     message: "Step {step} took longer than {timeout}.",

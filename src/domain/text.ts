@@ -23,6 +23,11 @@ export function hasLoneSurrogate(text: string): boolean {
   return /\p{Surrogate}/u.test(text);
 }
 
+/** True when jsonb takes this JSON text: no escape in it stands for NUL or for half of a surrogate pair. */
+export function fitsJsonb(json: string): boolean {
+  return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/.test(json);
+}
+
 /** The text with U+FFFD in place of NUL and of lone surrogates, so that every PostgreSQL type takes it. */
 export function storable(text: string): string {
   return text.replaceAll("\u0000", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");

@@ -15,7 +15,8 @@ interface Follower {
 }
 
 const POLL_MS = 100;
-const PAGE = 500;
+/** Entries read at once for one follower; at most 64 KiB of value each. */
+const PAGE = 100;
 
 export class Followers {
   readonly #db: Database;

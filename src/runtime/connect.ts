@@ -14,6 +14,7 @@ import { type Logger, Worker } from "../engine/worker.ts";
 import { type Database, openDatabase } from "../store/database.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
 import { migrate } from "../store/migrate.ts";
+import { preflight } from "../store/preflight.ts";
 import { readQueues, readWorkers } from "../store/queue.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
 import type { Longhaul, Tenant } from "./api.ts";
@@ -81,6 +82,7 @@ export async function connect(options: ConnectOptions = {}): Promise<LonghaulPro
     onIdleError: (error) => log("warn", "an idle connection was lost", { reason: error.message }),
   });
   try {
+    await checkServer(db, log);
     if (options.migrate !== false) await migrate(db);
     return await LonghaulProcess.open(db, options, log, async () => embedded?.stop());
   } catch (error) {
@@ -208,6 +210,17 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     await closeThreads();
     await this.database.end();
     await this.#stopDatabase();
+  }
+}
+
+/** What would make a promise untrue is refused or said loudly before anything is acknowledged (invariants 4 and 6). */
+async function checkServer(db: Database, log: Logger): Promise<void> {
+  for (const found of await preflight(db)) {
+    if (found.ok) continue;
+    const { check, value, hint } = found;
+    if (found.level === "error" && process.env["LONGHAUL_ALLOW_UNSAFE"] !== "1")
+      throw fail("SERVER_UNSAFE", { check, value, hint });
+    log("warn", `PostgreSQL: ${check} is ${value}`, { hint });
   }
 }
 

@@ -6,6 +6,7 @@ import { durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
 import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
+import { fitsJsonb } from "../domain/text.ts";
 import { encodeValue } from "../domain/value.ts";
 import { Batcher } from "../engine/batch.ts";
 import { untilAnswered } from "../engine/commit.ts";
@@ -149,7 +150,7 @@ function plainJson(name: string, value: Readonly<Record<string, unknown>>): stri
   }
   if (text === undefined || !text.startsWith("{"))
     throw fail("METADATA_INVALID", { name, problem: "it is not an object" });
-  if (/\\u(0000|d[89a-f])/i.test(text))
+  if (!fitsJsonb(text))
     throw fail("METADATA_INVALID", { name, problem: "it contains NUL or half of a surrogate pair" });
   return text;
 }

@@ -77,6 +77,8 @@ export class TenantVerbs implements Tenant {
   async *stream(runId: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {
     const run = await this.#existing(runId);
     const { db, followers } = this.#installation;
+    // Nothing will ever come after the last entry of an ended run.
+    if (run.finishedAt !== null && (options.after ?? 0) >= run.journalSeq) return;
     for await (const entry of followers.follow(run.runId, options.after ?? 0, options.abort)) {
       yield await answering(() => eventView(db, this.tenantId, run.runId, entry));
     }
@@ -200,7 +202,8 @@ export class TenantVerbs implements Tenant {
   async retry(runId: string, { by }: { by: string }): Promise<RunHandle> {
     const run = await this.#existing(runId);
     const next = await answering(() => retryRun(this.#installation, run, by));
-    return this.#handle(next, run.threadId, next === run.runId);
+    const same = next === run.runId;
+    return this.#handle(next, same ? run.threadId : null, same);
   }
 
   async fork(runId: string, options: { beforeStep?: string; input?: unknown } = {}): Promise<RunHandle> {

@@ -1,5 +1,6 @@
 // Threads: created by a client or by the first run on them.
 import { fail } from "../domain/errors.ts";
+import { fitsJsonb } from "../domain/text.ts";
 import { newId } from "../engine/ids.ts";
 import { createThread, readThread, type ThreadRow } from "../store/threads.ts";
 import type { Thread } from "./api.ts";
@@ -15,7 +16,7 @@ export async function makeThread(
 ): Promise<Thread> {
   const threadId = options.threadId === undefined ? newId() : checkUuid("thread", options.threadId);
   const metadata = JSON.stringify(options.metadata ?? {});
-  if (/\\u(0000|d[89a-f])/i.test(metadata))
+  if (!fitsJsonb(metadata))
     throw fail("METADATA_INVALID", { name: "metadata", problem: "it contains NUL or half of a surrogate pair" });
   const made = await createThread(installation.db, tenant, threadId, metadata);
   if (!made && options.ifExists !== "do_nothing") throw fail("THREAD_EXISTS", { thread: threadId });

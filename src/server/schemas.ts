@@ -1,4 +1,5 @@
 // The shapes of request bodies, as LangGraph's clients send them. Unknown members are ignored; null stands for absent.
+
 import * as z from "zod";
 import {
   DURATION_MS_MAX,
@@ -7,6 +8,7 @@ import {
   PAGE_SIZE_MAX,
   REASON_CHARS_MAX,
 } from "../domain/limits.ts";
+import { fitsJsonb } from "../domain/text.ts";
 import { RUN_STATUSES } from "./langgraph.ts";
 import { isUuid } from "./request.ts";
 
@@ -31,7 +33,7 @@ const uuid = z
 
 /** What PostgreSQL's jsonb cannot hold: NUL and halves of surrogate pairs, in keys and values. */
 function isStorable(value: unknown): boolean {
-  return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/.test(JSON.stringify(value) ?? "");
+  return fitsJsonb(JSON.stringify(value) ?? "");
 }
 
 /** Any JSON value, or nothing. */
