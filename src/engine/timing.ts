@@ -1,12 +1,22 @@
 // Time inside one process: the database's clock as this process estimates it, turns of the event loop, and pauses.
 
+/** A difference from what was known that no delay of an answer explains: one of the clocks was set. */
+const JUMP_MS = 1_000;
+
 /** Milliseconds since 1970 on the database's clock, carried forward by the monotonic clock: immune to jumps of this machine's. */
 export class DatabaseClock {
   #offsetMs = Date.now() - performance.now();
+  #observed = false;
 
-  /** A time that the database has just told. */
+  /**
+   * A time that the database has just told. Its answer took some time to come, so that the quickest answer is the best: of all that
+   * were seen the one with the largest difference counts, and time does not wobble with the network.
+   */
   observe(now: Date): void {
-    this.#offsetMs = now.getTime() - performance.now();
+    const offsetMs = now.getTime() - performance.now();
+    const jumped = Math.abs(offsetMs - this.#offsetMs) > JUMP_MS;
+    if (!this.#observed || jumped || offsetMs > this.#offsetMs) this.#offsetMs = offsetMs;
+    this.#observed = true;
   }
 
   now(): number {

@@ -1,8 +1,16 @@
 // One PostgreSQL for the whole test run; every test file clones its own database from it.
-import { announce, startTestPostgres } from "./postgres.ts";
+import { announce, startTestPostgres, useTestPostgres } from "./postgres.ts";
 
-/** Called by vitest before the first test file; the function it returns runs after the last one. */
+/**
+ * Called by vitest before the first test file; the function it returns runs after the last one. With the environment variable
+ * LONGHAUL_TEST_DATABASE_URL the suite runs on that server instead of an embedded one.
+ */
 export default async function setup(): Promise<() => Promise<void>> {
+  const given = process.env["LONGHAUL_TEST_DATABASE_URL"];
+  if (given !== undefined && given !== "") {
+    announce(await useTestPostgres(given));
+    return () => Promise.resolve();
+  }
   const server = await startTestPostgres();
   announce(server);
   return () => server.stop();

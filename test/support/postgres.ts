@@ -54,6 +54,11 @@ export async function startTestPostgres(settings: Record<string, string | number
   };
 }
 
+/** The same on a server of yours (any supported version): its user must be allowed to create databases. */
+export async function useTestPostgres(url: string): Promise<PostgresServer> {
+  return { url, templateError: await prepareTemplate(url) };
+}
+
 /** Makes this server the default one of freshDatabase, in this process and in those it starts. */
 export function announce({ url, templateError }: PostgresServer): void {
   process.env[ENVIRONMENT_VARIABLE] = JSON.stringify({ url, templateError });
