@@ -2,7 +2,7 @@
 import type { AnyCommand, ArgSpec, FlagSpec } from "../src/cli/command.ts";
 import { commands } from "../src/cli/commands.ts";
 import { flagWords } from "../src/cli/program.ts";
-import { type SettingSpec, settingSpecs } from "../src/runtime/settings.ts";
+import { type SettingName, settingSpecs } from "../src/runtime/settings.ts";
 
 const INTRODUCTION = `# Command line
 
@@ -44,7 +44,6 @@ function commandSection(command: AnyCommand): string {
   const rows = [
     ...Object.entries(args).map(([name, arg]: [string, ArgSpec]) => row(name, arg.summary)),
     ...Object.entries(flags).map(([name, flag]: [string, FlagSpec]) => row(flagWords(name, flag), describe(flag))),
-    ...settings.map((name) => settingRow(settingSpecs[name] as SettingSpec<unknown>)),
   ];
   const shown = examples.flatMap(({ says, line }) => [`# ${says}`, line]);
   return [
@@ -52,6 +51,7 @@ function commandSection(command: AnyCommand): string {
     about === null ? `${summary}.` : `${summary}. ${about}`,
     `\`\`\`sh\n${usage}\n\n${shown.join("\n")}\n\`\`\``,
     ...(rows.length === 0 ? [] : [["| | |", "|---|---|", ...rows].join("\n")]),
+    ...(settings.length === 0 ? [] : [`[Settings](config.md) as flags: ${settings.map(settingWords).join(", ")}.`]),
   ].join("\n\n");
 }
 
@@ -65,6 +65,7 @@ function describe(flag: FlagSpec): string {
     : flag.summary;
 }
 
-function settingRow(spec: SettingSpec<unknown>): string {
-  return row(`--${spec.flag} <${spec.placeholder.replaceAll("|", "\\|")}>`, `${spec.summary}; a [setting](config.md)`);
+function settingWords(name: SettingName): string {
+  const { flag, placeholder } = settingSpecs[name];
+  return `\`--${flag} <${placeholder}>\``;
 }

@@ -4,6 +4,7 @@ import type { Project } from "../runtime/project.ts";
 import { redactUrl } from "../runtime/resolve-settings.ts";
 import { type SettingName, settingNames, settingSpecs } from "../runtime/settings.ts";
 import type { Database } from "../store/database.ts";
+import type { Violation } from "../store/invariants.ts";
 import type { PreflightCheck } from "../store/preflight.ts";
 import type { Context } from "./context.ts";
 import { runningDatabase } from "./installation.ts";
@@ -27,9 +28,11 @@ export interface SchemaReport {
   readonly pending: readonly string[];
 }
 
-export interface InvariantReport {
-  readonly invariant: string;
-  readonly violations: number;
+export interface InvariantsReport {
+  /** How many were asked for, in one snapshot. */
+  readonly asked: number;
+  /** Those that do not hold, with rows that break them. */
+  readonly broken: readonly Violation[];
 }
 
 export interface Examination {
@@ -42,20 +45,21 @@ export interface Examination {
   readonly problem: ErrorReport | null;
   readonly checks: readonly PreflightCheck[];
   readonly schema: SchemaReport | null;
-  readonly invariants: readonly InvariantReport[];
+  /** Null: not asked, for want of a database whose schema is up to date. */
+  readonly invariants: InvariantsReport | null;
   readonly limits: Readonly<Record<string, number>>;
 }
 
 type DatabasePart = Pick<Examination, "checks" | "schema" | "invariants" | "problem">;
 
-const NOTHING: DatabasePart = { checks: [], schema: null, invariants: [], problem: null };
+const NOTHING: DatabasePart = { checks: [], schema: null, invariants: null, problem: null };
 
 /** Changes nothing and starts nothing. @throws CONFIG_NOT_FOUND, CONFIG_INVALID */
 export async function examine(_input: object, context: Context): Promise<Examination> {
   const project = await context.project();
   const database = await examineDatabase(project);
   const broken = database.checks.some(({ ok, level }) => !ok && level === "error");
-  const violated = database.invariants.some(({ violations }) => violations > 0);
+  const violated = (database.invariants?.broken.length ?? 0) > 0;
   return {
     well: database.problem === null && !broken && !violated,
     version: version(),
@@ -93,7 +97,7 @@ async function examineDatabase(project: Project): Promise<DatabasePart> {
     found = { ...found, checks: await preflight(db) };
     const schema = await examineSchema(db);
     found = { ...found, schema };
-    return schema.version === null ? found : { ...found, invariants: await examineInvariants(db) };
+    return schema.version !== schema.known ? found : { ...found, invariants: await examineInvariants(db) };
   } catch (error) {
     return { ...found, problem: errorReport(error) };
   } finally {
@@ -115,11 +119,7 @@ async function examineSchema(db: Database): Promise<SchemaReport> {
   };
 }
 
-async function examineInvariants(db: Database): Promise<InvariantReport[]> {
+async function examineInvariants(db: Database): Promise<InvariantsReport> {
   const { checkInvariants, readInvariants } = await import("../store/invariants.ts");
-  const broken = new Map((await checkInvariants(db)).map(({ name, rows }) => [name, rows.length]));
-  return readInvariants().map(({ invariant, name }) => ({
-    invariant: `${invariant} ${name}`,
-    violations: broken.get(name) ?? 0,
-  }));
+  return { asked: readInvariants().length, broken: await checkInvariants(db) };
 }

@@ -1,6 +1,6 @@
 // An examination as people see it: what is wrong first, then everything that was looked at.
 import { type Block, type Cell, heading, line, table, toned } from "./blocks.ts";
-import type { Examination, InvariantReport, SchemaReport } from "./doctor.ts";
+import type { Examination, InvariantsReport, SchemaReport } from "./doctor.ts";
 import { brief } from "./show.ts";
 
 export function viewExamination(found: Examination): Block[] {
@@ -30,7 +30,7 @@ export function viewExamination(found: Examination): Block[] {
     if (!ok) blocks.push(line(toned("info", "     fix"), hint));
   }
   if (schema !== null) blocks.push(...viewSchema(schema));
-  if (invariants.length > 0) blocks.push(heading("Invariants"), ...viewInvariants(invariants));
+  if (invariants !== null) blocks.push(heading("Invariants"), ...viewInvariants(invariants));
   return blocks;
 }
 
@@ -44,12 +44,13 @@ function viewSchema({ schema, version, known, pending }: SchemaReport): Block[] 
   return [line(mark(isCurrent, "warning"), `schema ${schema}`, toned("dim", state))];
 }
 
-function viewInvariants(invariants: readonly InvariantReport[]): Block[] {
-  const broken = invariants.filter(({ violations }) => violations > 0);
-  if (broken.length === 0) return [line(mark(true, "error"), `all ${invariants.length} hold`)];
-  return broken.map(({ invariant, violations }) =>
-    line(mark(false, "error"), invariant, toned("bad", `${violations} rows break it`)),
-  );
+function viewInvariants({ asked, broken }: InvariantsReport): Block[] {
+  if (broken.length === 0) return [line(mark(true, "error"), `all ${asked} hold`)];
+  return broken.flatMap(({ invariant, name, sentence, rows }) => [
+    line(mark(false, "error"), `${invariant} ${name}`, toned("bad", `broken in ${rows.length} places`)),
+    line(toned("dim", `     ${sentence}`)),
+    ...rows.slice(0, 3).map((row) => line(toned("dim", `     ${brief(row)}`))),
+  ]);
 }
 
 function mark(ok: boolean, level: "error" | "warning"): Cell {

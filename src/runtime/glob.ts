@@ -24,11 +24,6 @@ export function filesOf(pattern: string, root: string): string[] {
   return walk(start).filter((file) => matches(relative(start, file).split(sep).join("/")) && isAgentFile(file));
 }
 
-/** The folder below which everything that a pattern can name lies. */
-export function baseOf(pattern: string, root: string): string {
-  return resolve(root, fixedPart(pattern.replaceAll("\\", "/")));
-}
-
 function fixedPart(pattern: string): string {
   if (!MAGIC.test(pattern)) return pattern;
   const parts = pattern.split("/");

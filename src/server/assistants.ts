@@ -20,25 +20,41 @@ export interface KnownAgent {
 export class AssistantDirectory {
   /** When this process began to offer them: they have no other date. */
   readonly startedAt = new Date().toISOString();
-  readonly agents: readonly KnownAgent[];
-  readonly #byId = new Map<string, KnownAgent>();
+  readonly #longhaul: Pick<Longhaul, "agents">;
+  #indexed: readonly KnownAgent[] = [];
+  #byId = new Map<string, KnownAgent>();
 
-  constructor({ agents }: Pick<Longhaul, "agents">) {
-    this.agents = agents;
-    for (const agent of agents) {
-      this.#byId.set(agent.name, agent);
-      this.#byId.set(assistantIdOf(agent.name), agent);
-    }
+  constructor(longhaul: Pick<Longhaul, "agents">) {
+    this.#longhaul = longhaul;
+  }
+
+  /** Those of this moment: `longhaul dev` exchanges them when their files change. */
+  get agents(): readonly KnownAgent[] {
+    return this.#longhaul.agents;
   }
 
   /** @throws AGENT_UNKNOWN, with the name that was probably meant */
   find(idOrName: string): KnownAgent {
-    const found = this.#byId.get(idOrName) ?? this.#byId.get(idOrName.toLowerCase());
+    const byId = this.#index();
+    const found = byId.get(idOrName) ?? byId.get(idOrName.toLowerCase());
     if (found !== undefined) return found;
     const names = this.agents.map(({ name }) => name);
     const meant = nearest(idOrName.slice(0, 200), names);
     const shown = names.length === 0 ? "none" : names.slice(0, NAMES_SHOWN_MAX).join(", ");
     const known = meant === undefined ? shown : `${shown} (did you mean ${meant}?)`;
     throw fail("AGENT_UNKNOWN", { agent: idOrName.slice(0, 200), known }, { details: { didYouMean: meant ?? null } });
+  }
+
+  #index(): ReadonlyMap<string, KnownAgent> {
+    const { agents } = this;
+    if (agents === this.#indexed) return this.#byId;
+    this.#byId = new Map(
+      agents.flatMap((agent) => [
+        [agent.name, agent],
+        [assistantIdOf(agent.name), agent],
+      ]),
+    );
+    this.#indexed = agents;
+    return this.#byId;
   }
 }
