@@ -8,7 +8,7 @@ import type { Database } from "../store/database.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readForReplay, readInbox, readNews } from "../store/journal.ts";
-import { registerWorker, setWorkerState } from "../store/sweep.ts";
+import { readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
 import { readThreadStates } from "../store/threads.ts";
 import { ClaimLoop } from "./claim.ts";
 import { Committer, untilAnswered } from "./commit.ts";
@@ -109,6 +109,8 @@ export class Worker implements ExecutionOwner {
       agents: [...programs.keys()],
       version,
     });
+    // Before anything is timed by it: quick answers tell the database's clock best.
+    for (let i = 0; i < CLOCK_SAMPLES; i++) this.clock.observe(await readClock(db));
     this.#leases.start();
     this.#listen("inbox", (runIds) => void this.#news(runIds));
     if (onlyRun !== null) return this.#takeIsolated(onlyRun);
@@ -302,6 +304,7 @@ export class Worker implements ExecutionOwner {
   }
 }
 
+const CLOCK_SAMPLES = 5;
 /** A nudge is never refused. */
 const INBOX_UNLIMITED = 2_147_483_647;
 

@@ -86,3 +86,9 @@ export async function setWorkerState(db: Queryable, workerId: string, state: "dr
 export async function forgetWorkers(db: Queryable): Promise<void> {
   await db.query("delete from longhaul.workers where seen_at < clock_timestamp() - interval '1 day'");
 }
+
+/** The database's clock, at some moment between question and answer. */
+export async function readClock(db: Queryable): Promise<Date> {
+  const [row] = await db.query<{ now: Date }>("select clock_timestamp() as now", [], "lh_clock");
+  return row?.now ?? new Date();
+}
