@@ -14,4 +14,6 @@ export interface Message {
 export const signalKey = (name: string): string => `signal:${name}`;
 export const approvalKey = (approvalId: string): string => `approval:${approvalId}`;
 export const childKey = (runId: string): string => `child:${runId}`;
+/** The child's id again. */
+export const childOf = (key: string): string => key.slice("child:".length);
 export const timerKey = (stepKey: string): string => `timer:${stepKey}`;

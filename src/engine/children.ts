@@ -67,7 +67,6 @@ export async function awaitChild(
   const { key, done } = scope.open(`end of ${runId.slice(-12)}`);
   try {
     const end = (await endOf(execution, scope, key, runId, agent, group)) as ChildEnd;
-    execution.openChildren.delete(runId);
     if (end.status === "succeeded") return end.output;
     const reason = end.failure?.message ?? end.reason ?? end.status;
     const cause = end.failure === undefined ? undefined : fromFailure(end.failure);
@@ -90,6 +89,7 @@ async function endOf(
     return new Promise((resolve) => {
       execution.replay.request(key, async (entry) => {
         const end = await execution.receivedValue(entry);
+        execution.openChildren.delete(runId);
         if (!scope.closed) resolve(end);
       });
     });

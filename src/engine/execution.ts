@@ -331,6 +331,7 @@ export class Execution {
   // --- endings -------------------------------------------------------------------------------------------------------
 
   async #succeed(output: unknown): Promise<void> {
+    this.waits.recallChildren();
     const leftover = await this.#leftover();
     if (this.stopping) return;
     if (leftover !== undefined) return this.mismatch(leftover);
@@ -340,6 +341,8 @@ export class Execution {
     } catch (error) {
       return this.#failWith(error);
     }
+    const replaying = this.replay.ready("(end)");
+    if (replaying !== undefined) await replaying;
     await this.waits.forChildren();
     await this.enter(this.root);
     this.#ending = true;

@@ -44,6 +44,11 @@ export class Scope {
     this.abort = this.#controller === null ? abort : AbortSignal.any([abort, this.#controller.signal]);
   }
 
+  /** What every key here begins with: the checkpoints before it. */
+  get prefix(): string {
+    return this.#prefix;
+  }
+
   get closed(): boolean {
     return this.#closed || (this.parent?.closed ?? false);
   }

@@ -1,10 +1,11 @@
 // Everything a run waits for at this moment: how it is resolved, by message or by time, and what the row says while the run sleeps.
 import { KIND } from "../domain/entry.ts";
-import { childKey, type Message } from "../domain/message.ts";
+import { childKey, childOf, type Message } from "../domain/message.ts";
 import type { WaitRow } from "../store/finish.ts";
 import type { Committer } from "./commit.ts";
 import type { RunJournal } from "./journal.ts";
 import type { Mailbox } from "./mailbox.ts";
+import type { Replay } from "./replay.ts";
 import type { Scope } from "./scope.ts";
 import { Alarm, type DatabaseClock, nextTurn } from "./timing.ts";
 
@@ -18,6 +19,8 @@ export interface PendingWait {
   readonly address: string;
   readonly scope: Scope;
   readonly dueMs: number | null;
+  /** On this process's monotonic clock: it does not end earlier than this, where it was opened here. */
+  readonly notBeforeMs?: number;
   readonly label: string;
   /** Waits of one group wake the run together, when the last is there; a bad child at once. */
   readonly group: string | null;
@@ -34,6 +37,7 @@ export interface WaitsHost {
   readonly root: Scope;
   readonly journal: RunJournal;
   readonly mailbox: Mailbox;
+  readonly replay: Replay;
   readonly openChildren: Map<string, string>;
   readonly owner: {
     readonly clock: DatabaseClock;
@@ -123,8 +127,18 @@ export class Waits {
     for (const wait of this.#open) this.#arm(wait);
   }
 
+  /** Asks the replay for the ends of children that were awaited by nobody but the end of the run. */
+  recallChildren(): void {
+    const { replay, openChildren } = this.#run;
+    for (const runId of openChildren.keys()) {
+      const key = this.#endKey(runId);
+      if (replay.find(key) !== undefined) replay.request(key, () => void openChildren.delete(runId));
+    }
+  }
+
   /** Waits for every attached child that nobody has waited for: a parent never ends before its children. */
   async forChildren(): Promise<void> {
+    this.#prune();
     const awaited = new Set([...this.#open].map((wait) => wait.address));
     const left = [...this.#run.openChildren];
     await Promise.all(
@@ -138,20 +152,21 @@ export class Waits {
   }
 
   #awaitChild(runId: string, agent: string, resolve: () => void): void {
-    const { root } = this.#run;
     this.open({
-      key: root.key("(end)"),
+      key: this.#endKey(runId),
       address: childKey(runId),
-      scope: root,
+      scope: this.#run.root,
       dueMs: null,
       label: `child ${agent} ${runId}`,
       group: "(end)",
       approvalId: null,
-      resolve: () => {
-        this.#run.openChildren.delete(runId);
-        resolve();
-      },
+      resolve: () => resolve(),
     });
+  }
+
+  /** Names the child, so that it does not depend on the order in which they end. */
+  #endKey(runId: string): string {
+    return `${this.#run.root.prefix}(end) ${runId.slice(-12)}`;
   }
 
   /** Somebody waits for this address already: be told with them. */
@@ -171,7 +186,7 @@ export class Waits {
   #arm(wait: Open): void {
     wait.alarm?.clear();
     if (wait.dueMs === null) return;
-    wait.alarm = new Alarm(this.#run.owner.clock, wait.dueMs, () => {
+    wait.alarm = new Alarm(this.#run.owner.clock, wait.dueMs, wait.notBeforeMs ?? 0, () => {
       this.#timeUp(wait).catch((error) => this.#run.fail(error));
     });
   }
@@ -186,7 +201,7 @@ export class Waits {
   }
 
   #offer(wait: Open): void {
-    if (wait.resolving || !this.#run.active) return;
+    if (wait.resolving || wait.scope.closed || !this.#run.active) return;
     const message = this.#run.mailbox.take(wait.address);
     if (message === undefined) return;
     wait.resolving = true;
@@ -203,6 +218,7 @@ export class Waits {
         ? journal.compose(KIND.received, wait.key, meta, message.body ?? "null")
         : { kind: KIND.received, key: wait.key, body: `{${meta},"m":${message.body ?? "null"}}`, blob: message.blob };
     await journal.add(entry, { consumed: [message.seq] });
+    if (message.kind === "child") this.#run.openChildren.delete(childOf(message.key));
     this.#resolve(wait, { by: "message", value });
     await nextTurn();
   }
