@@ -1,0 +1,277 @@
+// What is run at every crash point: small agents that together use every verb, and the outside world they talk to.
+import { type AnyAgent, agent, type Ctx, type StepInfo, type StepOptions } from "../../src/index.ts";
+import type { LonghaulProcess } from "../../src/runtime/connect.ts";
+
+/** Told when a step's body starts; may hold it back. */
+export type OnBody = (step: string) => Promise<void> | void;
+
+export interface Workload {
+  readonly name: string;
+  /** The victim executes runs, or it submits them and somebody else executes them. */
+  readonly victim: "worker" | "client";
+  /** Live functions of waiting runs are kept this long; 0: every continuation replays. */
+  readonly warmMs: number;
+  agents(onBody: OnBody): AnyAgent[];
+  /** Submits what is to be done, or what a client does to have it done. `acknowledged` is told of every submit that went through. */
+  submit(longhaul: LonghaulProcess, acknowledged: (what: string, runId: string) => void): Promise<void>;
+  /** What the world does meanwhile; called again and again. */
+  world?(longhaul: LonghaulProcess, told: Set<string>): Promise<void>;
+}
+
+type Body<T> = (info: StepInfo) => Promise<T> | T;
+type Step = <T>(ctx: Ctx, name: string, options: StepOptions, body: Body<T>) => Promise<T>;
+
+function witnessed(onBody: OnBody): Step {
+  return (ctx, name, options, body) =>
+    ctx.step(name, options, async (info) => {
+      await onBody(info.idempotencyKey);
+      return await body(info);
+    });
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const LARGE = "x".repeat(70_000);
+
+/** A workload of one agent, submitted once. */
+function single(name: string, run: (step: Step, onBody: OnBody) => (ctx: Ctx) => Promise<unknown>): Workload {
+  return {
+    name,
+    victim: "worker",
+    warmMs: 5_000,
+    agents: (onBody) => [agent({ name, run: run(witnessed(onBody), onBody) })],
+    submit: async (longhaul, acknowledged) => {
+      acknowledged(name, (await longhaul.submit(name, null)).runId);
+    },
+  };
+}
+
+const plain = single("plain", (step) => async (ctx) => {
+  const id = ctx.uuid();
+  const first = await step(ctx, "first", { input: id }, () => id);
+  const second = await step(ctx, "second", {}, () => new Map([["at", new Date(0)]]));
+  const third = await step(ctx, "third", {}, () => LARGE);
+  return [first === id, second, third.length];
+});
+
+const parallel = single("parallel", (step) => async (ctx) => {
+  const order: string[] = [];
+  const timed = async (in_: Ctx, name: string, ms: number): Promise<string> => {
+    await step(in_, name, {}, () => pause(ms));
+    order.push(name);
+    return name;
+  };
+  const all = await Promise.all([timed(ctx, "a", 9), timed(ctx, "b", 1), timed(ctx, "c", 5)]);
+  const { winner } = await ctx.race({ quick: (c) => timed(c, "quick", 2), slow: (c) => timed(c, "slow", 40) });
+  const mapped = await ctx.map("items", [3, 1, 2], (c, item) => timed(c, `item ${item}`, item));
+  // In which order things ended is part of the input: a replay that gave another order would be a mismatch.
+  await step(ctx, "seal", { input: [order.filter((name) => name !== "slow"), winner] }, () => null);
+  return [all, mapped];
+});
+
+const children: Workload = {
+  name: "children",
+  victim: "worker",
+  warmMs: 5_000,
+  agents: (onBody) => {
+    const step = witnessed(onBody);
+    const leaf = agent({
+      name: "leaf",
+      run: (ctx, n) => step(ctx, "double", {}, () => (n as number) * 2),
+    });
+    const late = agent({
+      name: "late",
+      run: async (ctx) => {
+        await ctx.sleep(300);
+        return await step(ctx, "late", {}, () => "late");
+      },
+    });
+    const parent = agent({
+      name: "parent",
+      async run(ctx) {
+        await ctx.spawn(late, null);
+        await ctx.spawn(leaf, 7);
+        const all = await ctx.map("leaves", [1, 2, 3], leaf);
+        const one = await (await ctx.spawn(leaf, 5)).result();
+        return await step(ctx, "sum", { input: [all, one] }, () => all.reduce((a, b) => a + b, one));
+      },
+    });
+    return [parent, leaf, late];
+  },
+  submit: async (longhaul, acknowledged) => acknowledged("parent", (await longhaul.submit("parent", null)).runId),
+};
+
+const waits = (name: string, warmMs: number): Workload => ({
+  ...single(name, (step) => async (ctx) => {
+    await step(ctx, "before", {}, () => null);
+    const signal = await ctx.signal("go");
+    const never = await ctx.signal("never", { timeout: 20 });
+    const verdict = await ctx.approval("publish", { draft: 1 }, { expires: "1 hour" });
+    await step(ctx, "between", { input: [signal, never, verdict] }, () => null);
+    const answer = await ctx.interrupt("sure?");
+    await ctx.sleep(300);
+    return await step(ctx, "after", {}, () => [signal, never, verdict.approved, verdict.args, answer]);
+  }),
+  warmMs,
+  world: async (longhaul, told) => {
+    for (const { approvalId, kind } of await longhaul.approvals({ status: "pending" })) {
+      if (kind === "approval") await longhaul.approve(approvalId, { by: "ann", args: { draft: 2 } });
+      else await longhaul.resume(approvalId, { yes: true }, "bob");
+    }
+    for (const { runId } of await longhaul.list({ agent: name, status: ["running", "waiting"] })) {
+      if (told.has(runId)) continue;
+      told.add(runId);
+      await longhaul.signal(runId, "go", { early: "or late" });
+    }
+  },
+});
+
+const checkpoint = single("checkpoint", (step) => async (ctx) => {
+  let state = ctx.restored<{ turn: number; sum: number }>() ?? { turn: 0, sum: 0 };
+  while (state.turn < 3) {
+    const { turn } = state;
+    const value = await step(ctx, "turn", { input: turn }, () => turn + 1);
+    state = { turn: turn + 1, sum: state.sum + value };
+    await ctx.checkpoint(state);
+  }
+  return await step(ctx, "end", {}, () => state);
+});
+
+const retry = single("retry", (step) => async (ctx) => {
+  const failing =
+    (times: number): Body<number> =>
+    ({ attempt }) => {
+      if (attempt <= times) throw new Error(`attempt ${attempt}`);
+      return attempt;
+    };
+  const quick = { maxAttempts: 4, initialMs: 20, factor: 1, jitter: 0 };
+  const third = await step(ctx, "flaky", { retry: quick }, failing(2));
+  const second = await step(ctx, "slow", { retry: { maxAttempts: 2, initialMs: 350, jitter: 0 } }, failing(1));
+  const gaveUp = await step(ctx, "hopeless", { retry: { ...quick, maxAttempts: 2 } }, failing(9)).catch(
+    (error: Error) => error.message,
+  );
+  return [third, second, gaveUp];
+});
+
+const transaction = single("transaction", (step, onBody) => async (ctx) => {
+  const tally = (name: string): Promise<number> =>
+    ctx.transaction(name, async (sql) => {
+      await onBody(`${ctx.runId}/${name}#1`);
+      await sql.query("insert into tallies (run_id, step) values ($1, $2)", [ctx.runId, name]);
+      const [row] = await sql.query<{ n: number }>("select count(*)::int as n from tallies where run_id = $1", [
+        ctx.runId,
+      ]);
+      return row?.n ?? 0;
+    });
+  const first = await tally("one");
+  await step(ctx, "between", {}, () => null);
+  return [first, await tally("two")];
+});
+
+const thread: Workload = {
+  ...single("thread", (step) => async (ctx) => {
+    const before = ctx.state.get<number>() ?? 0;
+    await step(ctx, "think", { input: before }, () => null);
+    await ctx.state.set(before + 1);
+    ctx.emit("said", before);
+    return await step(ctx, "say", {}, () => before + 1);
+  }),
+  submit: async (longhaul, acknowledged) => {
+    const { threadId } = await longhaul.createThread();
+    for (const turn of ["first", "second"])
+      acknowledged(turn, (await longhaul.submit("thread", turn, { threadId })).runId);
+  },
+};
+
+const cancel: Workload = {
+  name: "cancel",
+  victim: "worker",
+  warmMs: 5_000,
+  agents: (onBody) => {
+    const step = witnessed(onBody);
+    const stuck = ({ abort }: StepInfo): Promise<never> =>
+      new Promise((_, reject) => abort.addEventListener("abort", () => reject(abort.reason)));
+    const child = agent({ name: "stuck-child", run: (ctx) => step(ctx, "stuck", {}, stuck) });
+    const parent = agent({
+      name: "cancel",
+      async run(ctx) {
+        await ctx.spawn(child, null);
+        const sleeping = await ctx.spawn(agent({ name: "waiting-child", run: (c) => c.signal("never") }), null);
+        await Promise.all([step(ctx, "stuck", {}, stuck), sleeping.result()]);
+      },
+    });
+    return [parent, child, agent({ name: "waiting-child", run: (ctx) => ctx.signal("never") })];
+  },
+  submit: async (longhaul, acknowledged) => acknowledged("cancel", (await longhaul.submit("cancel", null)).runId),
+  world: async (longhaul, told) => {
+    const [child] = await longhaul.list({ agent: "waiting-child", status: "waiting" });
+    if (child?.parentId == null || told.has(child.parentId)) return;
+    told.add(child.parentId);
+    await longhaul.cancel(child.parentId, "enough");
+  },
+};
+
+/** The victim is the client: it submits in every way there is, again until it knows that it went through, and answers a question. */
+const client: Workload = {
+  name: "client",
+  victim: "client",
+  warmMs: 5_000,
+  agents: (onBody) => {
+    const step = witnessed(onBody);
+    const asker = agent({ name: "asker", run: async (ctx) => (await ctx.approval("ok", null)).approved });
+    return [agent({ name: "echo", run: (ctx, input) => step(ctx, "echo", {}, () => input) }), asker];
+  },
+  submit: async (longhaul, acknowledged) => {
+    const runId = "0190a000-0000-7000-8000-000000000001";
+    const threadId = "0190a000-0000-7000-8000-000000000002";
+    const submits = {
+      key: () => longhaul.submit("echo", "key", { idempotencyKey: "once" }),
+      id: () => longhaul.submit("echo", "id", { runId }),
+      large: () => longhaul.submit("echo", LARGE, { idempotencyKey: "large" }),
+      thread: () => longhaul.submit("echo", "thread", { idempotencyKey: "thread", threadId }),
+      ask: () => longhaul.submit("asker", null, { idempotencyKey: "ask" }),
+    };
+    for (const [what, submit] of Object.entries(submits)) acknowledged(what, (await insistently(submit)).runId);
+    await insistently(async () => {
+      for (;;) {
+        const [question] = await longhaul.approvals();
+        if (question !== undefined && question.status !== "pending") return;
+        if (question !== undefined) await longhaul.approve(question.approvalId, { by: "ann" });
+        await pause(5);
+      }
+    });
+  },
+};
+
+/** Again and again, as long as the database cannot be reached. */
+async function insistently<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code !== "DATABASE_UNAVAILABLE") throw error;
+      await pause(20);
+    }
+  }
+}
+
+export const WORKLOADS: readonly Workload[] = [
+  plain,
+  parallel,
+  children,
+  waits("waits", 5_000),
+  waits("waits-cold", 0),
+  checkpoint,
+  retry,
+  transaction,
+  thread,
+  cancel,
+  client,
+];
+
+export function workloadNamed(name: string): Workload {
+  const workload = WORKLOADS.find((w) => w.name === name);
+  if (workload === undefined)
+    throw new Error(`no workload ${name}: there are ${WORKLOADS.map((w) => w.name).join(", ")}`);
+  return workload;
+}
