@@ -16,7 +16,7 @@ export const serveCommands = [
     path: "dev",
     group: "Run",
     summary: "Run everything, and reload agents when their files change",
-    about: `Starts PostgreSQL (unless DATABASE_URL is set), the server, and a worker in a process of its own. ${SIGNALS}`,
+    about: `Starts PostgreSQL (unless DATABASE_URL is set), the server, and workers in processes of their own. Code that cannot be loaded is reported, and the old goes on; another port or database counts from the next start. ${SIGNALS}`,
     flags: { agents },
     settings: [...databaseSettings, ...server, ...worker],
     examples: [
