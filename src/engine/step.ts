@@ -73,11 +73,13 @@ async function attempts(
     const outcome = await execution.during(() => attempt(execution, scope, key, hash, spec, failed + 1), key);
     if (outcome.done) return outcome.value;
     failed += 1;
-    await backoff(execution, scope, key, outcome.retryAtMs);
+    await backoff(execution, scope, key, outcome.retryAtMs, outcome.notBeforeMs);
   }
 }
 
-type Outcome = { readonly done: true; readonly value: unknown } | { readonly done: false; readonly retryAtMs: number };
+type Outcome =
+  | { readonly done: true; readonly value: unknown }
+  | { readonly done: false; readonly retryAtMs: number; readonly notBeforeMs: number };
 
 /** One attempt and its record. */
 async function attempt(
@@ -102,8 +104,9 @@ async function attempt(
   if (isRetryable(result.failure) && number < spec.retry.maxAttempts) {
     const delayMs = nextDelayMs(spec.retry, number, Math.random(), result.failure.retryAfterMs);
     const retryAtMs = execution.owner.clock.now() + delayMs;
+    const notBeforeMs = performance.now() + delayMs;
     await execution.journal.append(KIND.attempt, key, `"n":${number},"ms":${ms},"r":${retryAtMs}`, failure);
-    return { done: false, retryAtMs };
+    return { done: false, retryAtMs, notBeforeMs };
   }
   await execution.journal.append(KIND.step, key, `${meta},"f":true`, failure);
   throw fromFailure(result.failure);
@@ -159,14 +162,15 @@ function tooLate(
 }
 
 /** A durable pause between attempts: short ones in place, long ones cost a row like any wait. */
-function backoff(execution: Execution, scope: Scope, key: string, retryAtMs: number): Promise<void> {
-  if (retryAtMs <= execution.owner.clock.now()) return Promise.resolve();
+function backoff(execution: Execution, scope: Scope, key: string, retryAtMs: number, notBeforeMs = 0): Promise<void> {
+  if (notBeforeMs === 0 && retryAtMs <= execution.owner.clock.now()) return Promise.resolve();
   return new Promise((resolve) => {
     execution.waits.open({
       key: null,
       address: `timer:retry:${key}`,
       scope,
       dueMs: retryAtMs,
+      notBeforeMs,
       label: `retry of step ${key}`,
       group: null,
       approvalId: null,

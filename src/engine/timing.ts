@@ -36,13 +36,16 @@ export function pause(ms: number): Promise<void> {
 /** setTimeout holds at most 2^31 - 1 ms; a longer one is set again when it fires early. */
 const TIMEOUT_MAX_MS = 2_147_483_647;
 
-/** Calls back when the database's clock has reached `dueMs`. */
+/**
+ * Calls back when the database's clock has reached `dueMs`, and this process's monotonic clock `notBeforeMs`: the first is an estimate
+ * that may become better while the alarm is set, and a pause is never cut short by that.
+ */
 export class Alarm {
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(clock: DatabaseClock, dueMs: number, ring: () => void) {
+  constructor(clock: DatabaseClock, dueMs: number, notBeforeMs: number, ring: () => void) {
     const arm = (): void => {
-      const leftMs = dueMs - clock.now();
+      const leftMs = Math.max(dueMs - clock.now(), notBeforeMs - performance.now());
       if (leftMs <= 0) ring();
       else this.#timer = setTimeout(arm, Math.min(leftMs + 1, TIMEOUT_MAX_MS));
     };

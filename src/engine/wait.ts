@@ -79,11 +79,15 @@ async function waitFor(execution: Execution, scope: Scope, spec: WaitSpec): Prom
     if (replaying !== undefined) await replaying;
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    const { dueMs, approvalId } =
-      execution.replay.opened(key) ?? (await execution.during(() => open(execution, key, spec)));
+    const notBeforeMs = performance.now() + (spec.timeoutMs ?? 0);
+    const opened = execution.replay.opened(key);
+    const { dueMs, approvalId } = opened ?? (await execution.during(() => open(execution, key, spec)));
     return await new Promise<Resolution>((resolve) => {
       const address = spec.address(key, approvalId);
-      execution.waits.open({ key, address, scope, dueMs, label: spec.label, group: null, approvalId, resolve });
+      execution.waits.open({
+        ...{ key, address, scope, dueMs, label: spec.label, group: null, approvalId, resolve },
+        ...(opened === undefined ? { notBeforeMs } : {}),
+      });
     });
   } finally {
     done();

@@ -141,10 +141,14 @@ test("NonRetryableError fails the step at once", async () => {
 });
 
 test("RetryableError decides when the next attempt may come", async () => {
+  let failedAtMs = 0;
+  let againAtMs = 0;
   const polite = agent({
     name: "polite",
     run: (ctx) =>
       ctx.step("call", { retry: { ...QUICK, maxAttempts: 2 } }, ({ attempt }) => {
+        if (attempt === 1) failedAtMs = performance.now();
+        else againAtMs = performance.now();
         if (attempt === 1) throw new RetryableError("busy", { retryAfterMs: 150 });
         return attempt;
       }),
@@ -153,7 +157,9 @@ test("RetryableError decides when the next attempt may come", async () => {
   const handle = await longhaul.submit(polite, null);
   expect(await handle.result()).toBe(2);
   const [first, second] = (await journalOf(stage.db, handle.runId)).filter((entry) => entry.key === "call#1");
-  expect(Number(second?.at) - Number(first?.at)).toBeGreaterThanOrEqual(150);
+  expect(Number(second?.at)).toBeGreaterThanOrEqual(retryAtMs(first));
+  expect(failedAtMs).toBeGreaterThan(0);
+  expect(againAtMs - failedAtMs).toBeGreaterThanOrEqual(150);
 });
 
 test("every attempt has the same idempotency key, no two steps share one", async () => {
