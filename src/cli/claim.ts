@@ -6,7 +6,7 @@ import { spawnWorker } from "./execute.ts";
 import { feedOf } from "./feed.ts";
 import { ownDatabase } from "./installation.ts";
 import { aborted } from "./stop.ts";
-import type { WorkerReady } from "./supervision.ts";
+import { WORKER_ID, type WorkerReady } from "./supervision.ts";
 import { Teardown } from "./teardown.ts";
 
 export interface WorkerInput {
@@ -63,9 +63,15 @@ async function connectWorker(
   down.defer(() => database.stop());
   const { schema, build, slots, queues, drainMs, leaseMs } = project.settings;
   const { connect } = await import("../runtime/connect.ts");
-  const isolate = (runId: string) =>
-    spawnWorker({ context, project, databaseUrl: database.url, agents: patterns, onlyRun: runId });
-  const worker = { slots, drainMs, leaseMs, isolate, ...(queues && { queues }), ...(onlyRun && { onlyRun }) };
+  const isolate = (runId: string, workerId: string) =>
+    spawnWorker({ context, project, databaseUrl: database.url, agents: patterns, onlyRun: runId, workerId });
+  const workerId = onlyRun && context.options.env[WORKER_ID];
+  const worker = {
+    ...{ slots, drainMs, leaseMs, isolate },
+    ...(queues && { queues }),
+    ...(onlyRun && { onlyRun }),
+    ...(workerId && { workerId }),
+  };
   const longhaul = await connect({ url: database.url, schema, build, agents, worker, log });
   down.defer(() => longhaul.close());
   return longhaul;

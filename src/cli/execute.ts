@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Project } from "../runtime/project.ts";
 import { type Settings, settingSpecs } from "../runtime/settings.ts";
 import type { Context } from "./context.ts";
-import { SUPERVISED } from "./supervision.ts";
+import { SUPERVISED, WORKER_ID } from "./supervision.ts";
 
 /** What a worker process shall be like: the settings of the process that starts it, on this database. */
 export interface WorkerSpawn {
@@ -15,13 +15,22 @@ export interface WorkerSpawn {
   readonly agents?: readonly string[] | undefined;
   /** Execute this run and no other, then end. */
   readonly onlyRun?: string | undefined;
+  /** The id under which it holds its leases, so that whoever started it can free them. */
+  readonly workerId?: string | undefined;
 }
 
 /**
  * Starts `longhaul worker`. What it prints goes to our standard error, so that our standard output stays data. The channel
  * carries WorkerReady and DrainRequest, and its end tells the child that we are gone.
  */
-export function spawnWorker({ context, project, databaseUrl, agents = [], onlyRun }: WorkerSpawn): ChildProcess {
+export function spawnWorker({
+  context,
+  project,
+  databaseUrl,
+  agents = [],
+  onlyRun,
+  workerId,
+}: WorkerSpawn): ChildProcess {
   const { cwd, env } = context.options;
   const args = ["worker", ...agents.flatMap((pattern) => ["--agents", pattern])];
   if (project.configFile !== null) args.push("--config", project.configFile);
@@ -29,7 +38,13 @@ export function spawnWorker({ context, project, databaseUrl, agents = [], onlyRu
   return spawn(process.execPath, [...process.execArgv, entry(), ...args], {
     cwd,
     // Through the environment, where no list of processes shows the password.
-    env: { ...env, ...asEnvironment(project.settings), [DATABASE_VARIABLE]: databaseUrl, [SUPERVISED]: "1" },
+    env: {
+      ...env,
+      ...asEnvironment(project.settings),
+      [DATABASE_VARIABLE]: databaseUrl,
+      [SUPERVISED]: "1",
+      ...(workerId && { [WORKER_ID]: workerId }),
+    },
     stdio: ["ignore", 2, 2, "ipc"],
   });
 }

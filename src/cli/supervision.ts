@@ -12,6 +12,9 @@ export interface DrainRequest {
   readonly type: "drain";
 }
 
+/** Environment variable: the id under which the worker in this process holds its leases. */
+export const WORKER_ID = "LONGHAUL_WORKER_ID";
+
 /** Variable that tells a worker that it has a supervisor, which answers for Ctrl-C. */
 export const SUPERVISED = "LONGHAUL_SUPERVISED";
 

@@ -15,7 +15,7 @@ import { untilAnswered } from "./commit.ts";
 import { RunJournal } from "./journal.ts";
 import { Mailbox } from "./mailbox.ts";
 import { metaOf, Replay } from "./replay.ts";
-import { generationPrefix, Scope, Turns } from "./scope.ts";
+import { generationPrefix, KEPT_STATE, Scope, Turns } from "./scope.ts";
 import { type DatabaseClock, nextTurn, pause } from "./timing.ts";
 import { Waits } from "./waits.ts";
 
@@ -85,8 +85,8 @@ export class Execution {
   readonly abort = new AbortController();
   epoch: number;
   /** Attached children that were submitted and whose end was not yet received. */
-  readonly openChildren = new Map<string, string>();
-  childrenCount = 0;
+  readonly openChildren: Map<string, string>;
+  childrenCount: number;
   /** When the earliest timer of the sleeping run rings, on the database's clock. */
   wakesAtMs: number | null = null;
   /** Kept across `ctx.state.set`, so that a read needs no query. */
@@ -123,6 +123,9 @@ export class Execution {
       onCommitted: () => this.#extended(),
     });
     this.replay = new Replay(entries, owner.settings.mismatchGraceMs, (problem) => this.mismatch(problem));
+    this.journal.restart(this.replay.checkpointSeq);
+    this.openChildren = new Map(this.replay.openChildren);
+    this.childrenCount = this.replay.childrenBefore;
     this.waits = new Waits(this);
     this.mailbox = new Mailbox(
       {
@@ -165,6 +168,8 @@ export class Execution {
       return;
     }
     this.mailbox.noticed(this.claim.inbox_seq);
+    await this.replay.load((hash) => this.load(null, hash));
+    if (this.threadState === undefined) this.threadState = this.replay.value(`${this.root.prefix}${KEPT_STATE}`)?.value;
     const input = await this.load(this.claim.input, this.claim.input_blob);
     let output: unknown;
     try {
@@ -232,7 +237,7 @@ export class Execution {
   /** Something the code asked for that has not ended, or null. */
   pending(): string | null {
     const [label] = this.#underWay;
-    return label ?? this.waits.first();
+    return label ?? this.root.pending ?? null;
   }
 
   /** What the code of a stopped run gets instead of a result. */
@@ -464,6 +469,7 @@ export class Execution {
         };
         const result = await this.owner.committer.settle(settle);
         // The run goes on: what was to go with the farewell goes with the next write.
+        if (result === "done" && to.move === "wait") this.journal.release();
         if (result === "inbox") this.journal.putBack(rest.entries.slice(0, before), rest.consumed);
         return { stored: result === "done" ? rest.entries.length : 0, result };
       });
@@ -492,7 +498,7 @@ export class Execution {
     clearTimeout(this.#timeout);
     this.waits.suspend();
     this.owner.onReleased(this);
-    if (this.#gate !== null) this.#nudge();
+    if (this.#gate !== null || this.journal.hasMore) this.#nudge();
   }
 
   #nudge(): void {

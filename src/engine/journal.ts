@@ -38,6 +38,10 @@ export class RunJournal {
   readonly #events: JournalEvents;
   readonly #entriesMax: number;
   #committed: number;
+  /** Entries up to here lie before the last checkpoint: they do not count against the limit. */
+  #before = 0;
+  /** False while the run sleeps: what is buffered then waits until it is claimed again. */
+  #held = true;
   #buffer: NewEntry[] = [];
   #blobs: { tenant: string; hash: string; body: string }[] = [];
   #extras: Merged | null = null;
@@ -67,10 +71,32 @@ export class RunJournal {
     return this.#committed + this.#buffer.length;
   }
 
+  /** Number of the last entry that is stored. */
+  get stored(): number {
+    return this.#committed;
+  }
+
+  /** True when something waits to be written. */
+  get hasMore(): boolean {
+    return this.#buffer.length > 0;
+  }
+
+  /** The run was let go: nothing is written until it is claimed again. */
+  release(): void {
+    this.#held = false;
+  }
+
   /** After a warm continuation: the same journal under the next epoch. */
   continueAs(epoch: number, seq: number): void {
     this.epoch = epoch;
     this.#committed = seq;
+    this.#held = true;
+    if (this.hasMore) this.flush();
+  }
+
+  /** A checkpoint: the limit of entries counts from here on. */
+  restart(seq = this.seq): void {
+    this.#before = seq;
   }
 
   /**
@@ -80,14 +106,16 @@ export class RunJournal {
    * @throws JOURNAL_FULL
    */
   buffer(kind: number, key: string | null, meta: string, value: string | null, extras?: Extras): void {
-    if (this.seq >= this.#entriesMax) throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
+    if (this.seq - this.#before >= this.#entriesMax)
+      throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
     this.#buffer.push(this.compose(kind, key, meta, value));
     if (extras !== undefined) this.#merge(extras);
   }
 
   /** Adds an entry that is composed already, and waits until it is committed. */
   add(entry: NewEntry, extras?: Extras): Promise<void> {
-    if (this.seq >= this.#entriesMax) throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
+    if (this.seq - this.#before >= this.#entriesMax)
+      throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
     this.#buffer.push(entry);
     if (extras !== undefined) this.#merge(extras);
     return this.#committedUpTo(this.seq);
@@ -213,7 +241,7 @@ export class RunJournal {
 
   async #write(): Promise<void> {
     this.#scheduled = false;
-    if (this.#dead || this.#buffer.length === 0) return;
+    if (this.#dead || !this.#held || this.#buffer.length === 0) return;
     const append: Append = { runId: this.runId, epoch: this.epoch, first: this.#committed + 1, entries: this.#buffer };
     const extras = this.#extras;
     this.#buffer = [];

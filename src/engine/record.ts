@@ -3,14 +3,13 @@ import { KIND } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Execution } from "./execution.ts";
-import { metaOf } from "./replay.ts";
-import { generationPrefix, type Scope } from "./scope.ts";
+import { generationPrefix, KEPT_STATE, type Scope } from "./scope.ts";
 
 /** A value that must be the same on every replay. Goes with the next write: what depends on it is written later. */
 export function recordValue(execution: Execution, scope: Scope, name: string, make: () => unknown): unknown {
   const key = scope.key(name);
   const recorded = execution.replay.value(key);
-  if (recorded !== undefined) return metaOf(recorded)["v"];
+  if (recorded !== undefined) return recorded.value;
   const value = make();
   if (!execution.stopping) execution.journal.buffer(KIND.value, key, "", encodeValue(value));
   return value;
@@ -25,7 +24,9 @@ export function emit(execution: Execution, scope: Scope, name: string, payload: 
     if (execution.replay.emitted(key)) return;
     execution.journal.buffer(KIND.emit, key, `"name":${JSON.stringify(name)}`, encoded);
   } else execution.journal.buffer(KIND.emit, stepKey, `"name":${JSON.stringify(name)}`, encoded);
-  execution.journal.flush();
+  if (execution.mode === "running") execution.journal.flush();
+  // A released run is called back, and writes it then.
+  else void execution.enter(scope);
 }
 
 /** Sets the thread's state, in the commit of the entry that says so. */
@@ -71,7 +72,17 @@ export async function checkpoint(execution: Execution, generation: number, state
   const pending = execution.pending();
   if (pending !== null) throw fail("CHECKPOINT_IN_PARALLEL", { pending });
   const next = generation + 1;
-  await execution.during(() => execution.journal.append(KIND.checkpoint, null, `"g":${next}`, encodeValue(state)));
+  const { journal, openChildren, childrenCount } = execution;
+  // What a later process must know of the time before: the children that are still to be waited for, and how many there were.
+  const children = childrenCount === 0 ? "" : `,"open":${JSON.stringify([...openChildren])},"spawned":${childrenCount}`;
+  await execution.during(async () => {
+    const stored = journal.append(KIND.checkpoint, null, `"g":${next}${children}`, encodeValue(state));
+    journal.restart();
+    // Without a thread this is the only place where the run's own state is kept.
+    const kept = execution.claim.thread_id === null ? execution.threadState : undefined;
+    if (kept !== undefined) journal.buffer(KIND.value, `${generationPrefix(next)}${KEPT_STATE}`, "", encodeValue(kept));
+    await stored;
+  });
   execution.root.restart(generationPrefix(next));
   return next;
 }

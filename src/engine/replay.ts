@@ -22,12 +22,19 @@ export interface OpenedWait {
 export class Replay {
   /** Counts checkpoints; part of every key, so that a key names one step of the whole run. */
   readonly generation: number;
-  readonly checkpoint: unknown;
-  readonly hasCheckpoint: boolean;
+  /** Number of the checkpoint's entry; 0 when there is none. */
+  readonly checkpointSeq: number;
+  /** Attached children whose ends were not received when the checkpoint was stored: run id and agent. */
+  readonly openChildren: readonly (readonly [string, string])[];
+  /** Children spawned before the checkpoint. */
+  readonly childrenBefore: number;
   readonly #recorded = new Map<string, Entry>();
   readonly #order: Entry[] = [];
   readonly #attempts = new Map<string, Attempts>();
   readonly #values = new Map<string, Entry>();
+  readonly #checkpoint: Entry | undefined;
+  /** Values that lie apart and are asked for without waiting, by hash. */
+  readonly #loaded = new Map<string, unknown>();
   readonly #waits = new Map<string, OpenedWait>();
   readonly #emitted = new Set<string>();
   readonly #requested = new Map<string, Hand>();
@@ -45,20 +52,29 @@ export class Replay {
   constructor(entries: readonly Entry[], graceMs: number, onStuck: (problem: string) => void) {
     this.#graceMs = graceMs;
     this.#onStuck = onStuck;
-    let generation = 0;
-    let checkpoint: unknown;
-    let hasCheckpoint = false;
-    for (const entry of entries) {
-      if (entry.kind === KIND.checkpoint) {
-        const meta = metaOf(entry);
-        generation = meta["g"] as number;
-        checkpoint = meta["v"];
-        hasCheckpoint = true;
-      } else this.#remember(entry);
-    }
-    this.generation = generation;
-    this.checkpoint = checkpoint;
-    this.hasCheckpoint = hasCheckpoint;
+    for (const entry of entries) if (entry.kind !== KIND.checkpoint) this.#remember(entry);
+    this.#checkpoint = entries.find((entry) => entry.kind === KIND.checkpoint);
+    const meta = this.#checkpoint === undefined ? {} : metaOf(this.#checkpoint);
+    this.generation = (meta["g"] as number | undefined) ?? 0;
+    this.checkpointSeq = this.#checkpoint?.seq ?? 0;
+    this.openChildren = (meta["open"] as [string, string][] | undefined) ?? [];
+    this.childrenBefore = (meta["spawned"] as number | undefined) ?? 0;
+  }
+
+  get hasCheckpoint(): boolean {
+    return this.#checkpoint !== undefined;
+  }
+
+  get checkpoint(): unknown {
+    return this.#checkpoint === undefined ? undefined : this.#valueOf(this.#checkpoint);
+  }
+
+  /** Fetches the large ones among the values that the code gets without waiting for them. */
+  async load(get: (hash: string) => Promise<unknown>): Promise<void> {
+    const entries =
+      this.#checkpoint === undefined ? this.#values.values() : [this.#checkpoint, ...this.#values.values()];
+    for (const { blob } of entries)
+      if (blob !== null && !this.#loaded.has(blob)) this.#loaded.set(blob, await get(blob));
   }
 
   get done(): boolean {
@@ -73,8 +89,9 @@ export class Replay {
     return this.#attempts.get(key);
   }
 
-  value(key: string): Entry | undefined {
-    return this.#values.get(key);
+  value(key: string): { readonly value: unknown } | undefined {
+    const entry = this.#values.get(key);
+    return entry === undefined ? undefined : { value: this.#valueOf(entry) };
   }
 
   opened(key: string): OpenedWait | undefined {
@@ -83,11 +100,6 @@ export class Replay {
 
   emitted(key: string): boolean {
     return this.#emitted.has(key);
-  }
-
-  /** Recorded children that the code has asked for so far are counted by the caller; this is how many there are in all. */
-  get spawned(): Entry[] {
-    return this.#order.filter((entry) => entry.kind === KIND.spawned);
   }
 
   /** Gives a recorded entry to its asker when everything recorded before it has been given. */
@@ -117,6 +129,10 @@ export class Replay {
     clearTimeout(this.#stuckTimer);
     this.#requested.clear();
     this.#parked.length = 0;
+  }
+
+  #valueOf(entry: Entry): unknown {
+    return entry.blob === null ? metaOf(entry)["v"] : this.#loaded.get(entry.blob);
   }
 
   #remember(entry: Entry): void {

@@ -49,6 +49,12 @@ export class Scope {
     return this.#prefix;
   }
 
+  /** The name of something that was asked for here or in a branch and has not ended, or null. */
+  get pending(): string | null {
+    const [name] = this.#open.keys();
+    return name ?? null;
+  }
+
   get closed(): boolean {
     return this.#closed || (this.parent?.closed ?? false);
   }
@@ -107,3 +113,6 @@ export class Scope {
 export function generationPrefix(generation: number): string {
   return generation === 0 ? "" : `@${generation}/`;
 }
+
+/** Where a checkpoint keeps the state of a run without a thread: no name has this form, because `#` would follow. */
+export const KEPT_STATE = "(state)";

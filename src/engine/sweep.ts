@@ -3,8 +3,9 @@ import type { ChildProcess } from "node:child_process";
 import { CRASHES_BEFORE_ISOLATION } from "../domain/limits.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
-import { forgetWorkers, tick } from "../store/sweep.ts";
+import { forgetWorkers, freeWorker, tick } from "../store/sweep.ts";
 import type { Doorbell } from "./doorbell.ts";
+import { newId } from "./ids.ts";
 
 export interface TickerOptions {
   readonly db: Database;
@@ -13,7 +14,7 @@ export interface TickerOptions {
   readonly queues: readonly string[];
   readonly build: string;
   readonly tickMs: number;
-  readonly isolate: ((runId: string) => ChildProcess) | null;
+  readonly isolate: ((runId: string, workerId: string) => ChildProcess) | null;
   readonly onRunnable: () => void;
   /** Runs became claimable that another worker may be waiting for. */
   readonly onMoved: () => void;
@@ -108,15 +109,24 @@ export class Ticker {
 
   /** One suspicious run at a time, each in a process of its own. */
   #isolate(runId: string): void {
-    const { isolate, log } = this.#options;
+    const { db, isolate, log } = this.#options;
     if (isolate === null || this.#isolating.size > 0) return;
     this.#isolating.add(runId);
     log("warn", "a run whose process died twice is tried alone", { runId });
-    const process = isolate(runId);
-    process.once("exit", () => this.#isolating.delete(runId));
-    process.once("error", (error) => {
+    const workerId = newId();
+    const process = isolate(runId, workerId);
+    const ended = (): void => {
       this.#isolating.delete(runId);
+      // What it still holds need not wait for its lease to lapse.
+      freeWorker(db, workerId).then(
+        () => this.due(0),
+        () => undefined,
+      );
+    };
+    process.once("exit", ended);
+    process.once("error", (error) => {
       log("error", "the process for an isolated run could not be started", { runId, error });
+      ended();
     });
   }
 }

@@ -79,13 +79,6 @@ export class Waits {
     this.#run.idle();
   }
 
-  /** What one of the open waits is for, or null. */
-  first(): string | null {
-    this.#prune();
-    for (const wait of this.#open) return wait.label;
-    return null;
-  }
-
   /** True when there is something to wait for, nothing of it is being resolved, and no timer rings soon. */
   canSleep(): boolean {
     this.#prune();

@@ -34,7 +34,7 @@ export class WarmRuns {
     this.#runs.delete(runId);
     clearTimeout(warm.timer);
     const { execution } = warm;
-    if (execution.mode === "released" && epoch === execution.epoch + 1 && journalSeq === execution.journal.seq + 1)
+    if (execution.mode === "released" && epoch === execution.epoch + 1 && journalSeq === execution.journal.stored + 1)
       return execution;
     execution.forget();
     return null;

@@ -44,7 +44,7 @@ export interface WorkerOptions {
   readonly warmMax: number;
   readonly settings: ExecutionSettings;
   /** Starts a process that runs one run and nothing else; without it a poisonous run is paused one crash earlier. */
-  readonly isolate: ((runId: string) => ChildProcess) | null;
+  readonly isolate: ((runId: string, workerId: string) => ChildProcess) | null;
   /** Run this one run and nothing else. */
   readonly onlyRun: string | null;
   readonly log: Logger;

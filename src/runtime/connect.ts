@@ -41,7 +41,9 @@ export interface WorkerSettings {
   /** How long a cancelled or timed-out step may take to hear of it. Default 2 s. */
   readonly graceMs?: number;
   /** Starts a process that runs one suspicious run and nothing else. */
-  readonly isolate?: (runId: string) => ChildProcess;
+  readonly isolate?: (runId: string, workerId: string) => ChildProcess;
+  /** The id under which this worker holds its leases. Default: a new one. */
+  readonly workerId?: string;
   /** Run this one run and nothing else. */
   readonly onlyRun?: string;
 }
@@ -139,8 +141,9 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     await doorbell.open();
     const wanted = options.worker ?? agents.size > 0;
     if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
-    const id = newId();
-    const worker = makeWorker(installation, id, wanted === true ? {} : wanted, log);
+    const settings = wanted === true ? {} : wanted;
+    const id = settings.workerId ?? newId();
+    const worker = makeWorker(installation, id, settings, log);
     await worker.start();
     return new LonghaulProcess(installation, { id, worker }, stopDatabase);
   }
