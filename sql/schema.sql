@@ -68,7 +68,7 @@ create table longhaul.inbox (
   blob   text,
   constraint inbox_pkey primary key (run_id, seq),
   constraint message_is_known check ((kind = any (array['signal'::text, 'answer'::text, 'child'::text, 'nudge'::text])))
-);
+) with (vacuum_truncate=off);
 
 create table longhaul.intake (
   run_id     uuid not null,
@@ -99,7 +99,8 @@ create table longhaul.journal (
   blob   text,
   constraint journal_pkey primary key (run_id, seq),
   constraint seq_from_one check ((seq > 0))
-);
+) with (vacuum_truncate=off);
+create index journal_checkpoints on longhaul.journal using btree (run_id, seq) where (kind = 16);
 
 create table longhaul.lanes (
   lane_id   integer not null generated always as identity,
@@ -122,7 +123,7 @@ create table longhaul.later (
   run_id uuid not null,
   due_at timestamptz not null,
   constraint later_pkey primary key (run_id)
-) with (autovacuum_vacuum_scale_factor=0.02);
+) with (autovacuum_vacuum_scale_factor=0.02, vacuum_truncate=off);
 create index later_due on longhaul.later using btree (due_at);
 
 create table longhaul.live (
@@ -149,7 +150,7 @@ create table longhaul.live (
   constraint lease_iff_running check ((((state = 'running'::text) = (worker_id is not null)) and ((state = 'running'::text) = (expires_at is not null)))),
   constraint reason_iff_paused check (((state = 'paused'::text) = (pause_reason is not null))),
   constraint state_is_known check ((state = any (array['queued'::text, 'running'::text, 'waiting'::text, 'paused'::text])))
-) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 create index live_children on longhaul.live using btree (parent_id) where (parent_id is not null);
 create index live_isolated on longhaul.live using btree (run_id) where (isolate and (state = 'queued'::text));
 create index live_running on longhaul.live using btree (worker_id) where (state = 'running'::text);
@@ -169,7 +170,7 @@ create table longhaul.outcomes (
   constraint outcomes_pkey primary key (run_id),
   constraint failure_iff_failed check (((status = 'failed'::text) = (failure is not null))),
   constraint status_is_final check ((status = any (array['succeeded'::text, 'failed'::text, 'cancelled'::text])))
-);
+) with (vacuum_truncate=off);
 create index outcomes_newest on longhaul.outcomes using btree (tenant_id, status, run_id);
 
 create table longhaul.ready (
@@ -177,7 +178,7 @@ create table longhaul.ready (
   prio    smallint not null,
   run_id  uuid not null,
   constraint ready_pkey primary key (lane_id, prio, run_id)
-) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 
 create table longhaul.runs (
   run_id          uuid not null,
@@ -205,7 +206,7 @@ create table longhaul.runs (
   metadata        jsonb not null default '{}'::jsonb,
   constraint runs_pkey primary key (run_id),
   constraint one_place_for_input check (((input is null) or (input_blob is null)))
-);
+) with (vacuum_truncate=off);
 create unique index one_run_per_idempotency_key on longhaul.runs using btree (tenant_id, idempotency_key) where (idempotency_key is not null);
 create index runs_newest on longhaul.runs using btree (tenant_id, run_id);
 create index runs_of_parent on longhaul.runs using btree (parent_id) where (parent_id is not null);
@@ -264,7 +265,7 @@ create table longhaul.waits (
   fail_fast boolean not null default false,
   label     text not null,
   constraint waits_pkey primary key (run_id, key)
-);
+) with (vacuum_truncate=off);
 
 create table longhaul.workers (
   worker_id  uuid not null,
@@ -506,9 +507,11 @@ begin
   delete from longhaul.later d where d.run_id = any(p_run);
   update longhaul.live l set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1 where l.run_id = any(p_run);
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
-  select l.run_id, l.journal_seq, l.epoch, 3, '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(p_reason), '') || '}'
+  select l.run_id, l.journal_seq, l.epoch, 3,
+         '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(coalesce(p_reason, l.cancel)), '') || '}'
     from longhaul.live l where l.run_id = any(p_run);
-  return longhaul.conclude(array(select (u, p_status, p_reason, null, null, null, 0)::longhaul.ending from unnest(p_run) u));
+  return longhaul.conclude(array(
+    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
 end $function$;
 
 create or replace function longhaul.enter_thread(p_thread bigint[], p_seq bigint[], p_run uuid[])
@@ -538,6 +541,8 @@ create or replace function longhaul.fork(p_new uuid, p_source uuid, p_keep integ
 as $function$
 declare r longhaul.runs; l longhaul.lanes;
 begin
+  -- a repeat after a lost answer
+  if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
   select * into r from longhaul.runs x where x.run_id = p_source;
   if not found then return false; end if;
   select * into l from longhaul.lanes x where x.lane_id = r.lane_id;
@@ -847,8 +852,12 @@ begin
         on t.tenant_id = u.t and t.thread_id = u.th order by t.thread_no for update of t;
     select array_agg(u.r) into busy from unnest(p_run, p_tenant, p_thread, p_reject_busy, p_idempotency) u(r, tn, th, rj, ik)
       join longhaul.threads t on t.tenant_id = u.tn and t.thread_id = u.th
-     where u.rj and t.active_run is not null and t.active_run <> u.r
-       and not exists (select 1 from longhaul.runs x where x.tenant_id = u.tn and x.idempotency_key = u.ik);
+     where u.rj and not exists (select 1 from longhaul.runs x where (x.tenant_id = u.tn and x.idempotency_key = u.ik) or x.run_id = u.r)
+       and (t.active_run is not null
+            -- or somebody comes before it in this very batch
+            or exists (select 1 from unnest(p_run, p_tenant, p_thread, p_idempotency, p_run_at) e(r, tn, th, ik, ra)
+                        where e.tn = u.tn and e.th = u.th and e.r < u.r and (e.ik is null or e.ik is distinct from u.ik)
+                          and (e.ra is null or e.ra <= clock_timestamp())));
   end if;
 
   with asked as materialized (
@@ -924,7 +933,7 @@ begin
    where stopped is null or x.run_id <> all(stopped);
   if stopped is not null then
     update longhaul.live l set state = 'queued', worker_id = null, expires_at = null where l.run_id = any(stopped);
-    items := longhaul.end_idle(stopped, 'cancelled', (select min(x.cancel) from unnest(lost) x where x.cancel is not null));
+    items := longhaul.end_idle(stopped, 'cancelled', null);
   end if;
   items := items || array(
     select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l join unnest(lost) x on x.run_id = l.run_id

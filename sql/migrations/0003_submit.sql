@@ -28,8 +28,12 @@ begin
         on t.tenant_id = u.t and t.thread_id = u.th order by t.thread_no for update of t;
     select array_agg(u.r) into busy from unnest(p_run, p_tenant, p_thread, p_reject_busy, p_idempotency) u(r, tn, th, rj, ik)
       join longhaul.threads t on t.tenant_id = u.tn and t.thread_id = u.th
-     where u.rj and t.active_run is not null and t.active_run <> u.r
-       and not exists (select 1 from longhaul.runs x where x.tenant_id = u.tn and x.idempotency_key = u.ik);
+     where u.rj and not exists (select 1 from longhaul.runs x where (x.tenant_id = u.tn and x.idempotency_key = u.ik) or x.run_id = u.r)
+       and (t.active_run is not null
+            -- or somebody comes before it in this very batch
+            or exists (select 1 from unnest(p_run, p_tenant, p_thread, p_idempotency, p_run_at) e(r, tn, th, ik, ra)
+                        where e.tn = u.tn and e.th = u.th and e.r < u.r and (e.ik is null or e.ik is distinct from u.ik)
+                          and (e.ra is null or e.ra <= clock_timestamp())));
   end if;
 
   with asked as materialized (

@@ -159,7 +159,8 @@ begin
       from unnest(held) h;
 end $$;
 
--- Ends runs that nobody holds (queued, waiting, paused), under their row locks, with the next epoch.
+-- Ends runs that nobody holds (queued, waiting, paused), under their row locks, with the next epoch. Without a reason: the one with
+-- which their cancel was asked for.
 create function longhaul.end_idle(p_run uuid[], p_status text, p_reason text) returns longhaul.item[] language plpgsql as $$
 begin
   perform 1 from longhaul.live p where p.run_id in (select l.parent_id from longhaul.live l where l.run_id = any(p_run)) order by p.run_id desc for update;
@@ -169,9 +170,11 @@ begin
   delete from longhaul.later d where d.run_id = any(p_run);
   update longhaul.live l set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1 where l.run_id = any(p_run);
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
-  select l.run_id, l.journal_seq, l.epoch, 3, '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(p_reason), '') || '}'
+  select l.run_id, l.journal_seq, l.epoch, 3,
+         '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(coalesce(p_reason, l.cancel)), '') || '}'
     from longhaul.live l where l.run_id = any(p_run);
-  return longhaul.conclude(array(select (u, p_status, p_reason, null, null, null, 0)::longhaul.ending from unnest(p_run) u));
+  return longhaul.conclude(array(
+    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
 end $$;
 
 -- Takes runs that nobody holds out of the ready index, lanes in one sorted pass.

@@ -27,7 +27,7 @@ begin
    where stopped is null or x.run_id <> all(stopped);
   if stopped is not null then
     update longhaul.live l set state = 'queued', worker_id = null, expires_at = null where l.run_id = any(stopped);
-    items := longhaul.end_idle(stopped, 'cancelled', (select min(x.cancel) from unnest(lost) x where x.cancel is not null));
+    items := longhaul.end_idle(stopped, 'cancelled', null);
   end if;
   items := items || array(
     select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l join unnest(lost) x on x.run_id = l.run_id

@@ -4,6 +4,8 @@
 create function longhaul.fork(p_new uuid, p_source uuid, p_keep int[], p_new_input boolean, p_input text, p_input_blob text) returns boolean language plpgsql as $$
 declare r longhaul.runs; l longhaul.lanes;
 begin
+  -- a repeat after a lost answer
+  if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
   select * into r from longhaul.runs x where x.run_id = p_source;
   if not found then return false; end if;
   select * into l from longhaul.lanes x where x.lane_id = r.lane_id;
