@@ -41,7 +41,7 @@ create table longhaul.approvals (
   constraint approval_kind_is_known check ((kind = any (array['approval'::text, 'interrupt'::text]))),
   constraint approval_status_is_known check ((status = any (array['pending'::text, 'approved'::text, 'denied'::text, 'expired'::text, 'cancelled'::text]))),
   constraint resolved_iff_not_pending check (((status = 'pending'::text) = (resolved_at is null)))
-);
+) with (vacuum_truncate=off);
 create index approvals_of_run on longhaul.approvals using btree (run_id);
 create index approvals_pending on longhaul.approvals using btree (tenant_id, approval_id) where (status = 'pending'::text);
 
@@ -116,7 +116,7 @@ create table longhaul.lanes (
   constraint lanes_queue_tenant_id_build_band_key unique (queue, tenant_id, build, band),
   constraint band_in_range check (((band >= 0) and (band <= 9))),
   constraint ready_not_negative check ((ready >= 0))
-) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 create index lanes_next on longhaul.lanes using btree (queue, build, band, vtime) where runnable;
 
 create table longhaul.later (
@@ -233,7 +233,7 @@ create table longhaul.tenants (
   constraint cap_not_negative check ((cap >= 0)),
   constraint in_flight_not_negative check ((in_flight >= 0)),
   constraint weight_in_range check (((weight >= 1) and (weight <= 1000)))
-) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 
 create table longhaul.thread_queue (
   thread_no bigint not null,
@@ -256,7 +256,7 @@ create table longhaul.threads (
   metadata   jsonb not null default '{}'::jsonb,
   constraint threads_pkey primary key (thread_no),
   constraint threads_tenant_id_thread_id_key unique (tenant_id, thread_id)
-) with (fillfactor=70);
+) with (fillfactor=70, vacuum_truncate=off);
 
 create table longhaul.waits (
   run_id    uuid not null,

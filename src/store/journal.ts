@@ -157,10 +157,12 @@ interface EntryRow extends Entry {
 /** Everything since the last checkpoint, for many runs in one query, in order. */
 export function readForReplay(db: Queryable, runIds: readonly string[]): Promise<EntryRow[]> {
   return db.query<EntryRow>(
-    `select j.run_id, j.seq, j.epoch, j.kind, j.key, j.body, j.blob, j.at
-       from unnest($1::uuid[]) u(run_id)
+    `select j.* from unnest($1::uuid[]) u(run_id)
       cross join lateral (select coalesce(max(c.seq), 0) as seq from longhaul.journal c where c.run_id = u.run_id and c.kind = 16) last
-       join longhaul.journal j on j.run_id = u.run_id and j.seq >= last.seq
+      cross join lateral (
+        -- a subselect of its own, so that only what is after the checkpoint is read, whatever the planner knows
+        select x.run_id, x.seq, x.epoch, x.kind, x.key, x.body, x.blob, x.at from longhaul.journal x
+         where x.run_id = u.run_id and x.seq >= last.seq order by x.seq offset 0) j
       order by j.run_id, j.seq`,
     [runIds],
     "lh_replay",
