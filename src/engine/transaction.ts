@@ -2,12 +2,14 @@
 import { KIND } from "../domain/entry.ts";
 import { fromFailure, toFailure } from "../domain/failure.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
+import type { Transaction } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { type Append, appendEntries } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
 import { metaOf } from "./replay.ts";
 import type { Scope } from "./scope.ts";
 import { insideStep } from "./step.ts";
+import { pause } from "./timing.ts";
 
 export interface TransactionSql {
   query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
@@ -46,45 +48,98 @@ export async function performTransaction(
 /** Thrown inside the transaction to roll it back when the run turned out to be somebody else's. */
 class Fenced extends Error {}
 
+type Ending =
+  | { readonly is: "stored"; readonly encoded: string }
+  | { readonly is: "refused"; readonly error: unknown }
+  | { readonly is: "lost" };
+
 async function commit(execution: Execution, key: string, body: (sql: TransactionSql) => unknown): Promise<unknown> {
+  const ending = await execution.journal.exclusive(async (first) => {
+    const result = await untilKnown(execution, key, first, body);
+    return { stored: result.is === "stored" ? 1 : 0, result };
+  });
+  if (ending.is === "stored") return decodeValue(ending.encoded);
+  if (ending.is === "refused") return await refuse(execution, key, ending.error);
+  execution.lose();
+  return execution.never();
+}
+
+/** Tries until it is known how the transaction ended; gives up with the lost connection's error when the lease must be over. */
+async function untilKnown(
+  execution: Execution,
+  key: string,
+  first: number,
+  body: (sql: TransactionSql) => unknown,
+): Promise<Ending> {
   const { committer } = execution.owner;
-  for (;;) {
-    let append: Append | null = null;
-    let encoded = "null";
+  const startMs = performance.now();
+  for (let delayMs = 20; ; delayMs = Math.min(delayMs * 2, 1_000)) {
+    const attempt = new Attempt(execution, key, first, body);
     try {
-      await execution.journal.exclusive(async (first) => {
-        await committer.db.transaction(async (tx) => {
-          const sql: TransactionSql = {
-            query: async <Row>(text: string, values: readonly unknown[] = []) =>
-              (await tx.client.query(text, values as unknown[])).rows as Row[],
-          };
-          const value = await insideStep.run({ key, attempt: 1 }, async () => body(sql));
-          encoded = encodeValue(value);
-          const entry = execution.journal.compose(KIND.step, key, `"n":1,"tx":true`, encoded);
-          await execution.journal.storeBlobs();
-          append = { runId: execution.runId, epoch: execution.epoch, first, entries: [entry] };
-          const [held] = await appendEntries(tx, committer.workerId, committer.leaseMs, [append]);
-          if (held === undefined) throw new Fenced();
-        });
-        return { stored: 1, result: undefined };
-      });
-      return decodeValue(encoded);
+      await committer.db.transaction((tx) => attempt.run(tx));
+      return { is: "stored", encoded: attempt.encoded };
     } catch (error) {
-      if (error instanceof Fenced) {
-        execution.lose();
-        return execution.never();
-      }
+      if (error instanceof Fenced) return { is: "lost" };
+      if (attempt.bodyFailed) return { is: "refused", error };
       if (isRetryable(error)) continue;
-      if (!isConnectionLost(error)) return await refuse(execution, key, error);
-      const outcome = append === null ? null : await committer.outcomeOf(append);
-      if (outcome?.verdict === "lost") {
-        execution.lose();
-        return execution.never();
-      }
-      if (outcome?.verdict === "done") {
-        await execution.journal.exclusive(async () => ({ stored: 1, result: undefined }));
-        return decodeValue(encoded);
-      }
+      if (!isConnectionLost(error)) return { is: "refused", error };
+      const outcome = attempt.append === null ? null : await committer.outcomeOf(attempt.append);
+      if (outcome?.verdict === "lost") return { is: "lost" };
+      if (outcome?.verdict === "done") return { is: "stored", encoded: attempt.encoded };
+      if (performance.now() - startMs > committer.leaseMs) throw error;
+      await pause(delayMs);
+    }
+  }
+}
+
+/** The user's SQL and the fenced record, inside one transaction. */
+class Attempt {
+  encoded = "null";
+  /** What was sent to be stored; null while the body runs. */
+  append: Append | null = null;
+  /** The body threw an error of its own, not one of this connection's. */
+  bodyFailed = false;
+  readonly #execution: Execution;
+  readonly #key: string;
+  readonly #first: number;
+  readonly #body: (sql: TransactionSql) => unknown;
+
+  constructor(execution: Execution, key: string, first: number, body: (sql: TransactionSql) => unknown) {
+    this.#execution = execution;
+    this.#key = key;
+    this.#first = first;
+    this.#body = body;
+  }
+
+  async run(tx: Transaction): Promise<void> {
+    const { journal, runId, epoch, owner } = this.#execution;
+    this.encoded = await this.#runBody(tx);
+    const entry = journal.compose(KIND.step, this.#key, `"n":1,"tx":true`, this.encoded);
+    await journal.storeBlobs();
+    this.append = { runId, epoch, first: this.#first, entries: [entry] };
+    const { workerId, leaseMs } = owner.committer;
+    const [held] = await appendEntries(tx, workerId, leaseMs, [this.append]);
+    if (held === undefined) throw new Fenced();
+  }
+
+  async #runBody(tx: Transaction): Promise<string> {
+    const refusals = new Set<unknown>();
+    const sql: TransactionSql = {
+      query: async <Row>(text: string, values: readonly unknown[] = []) => {
+        try {
+          return (await tx.client.query(text, values as unknown[])).rows as Row[];
+        } catch (error) {
+          refusals.add(error);
+          throw error;
+        }
+      },
+    };
+    try {
+      const value = await insideStep.run({ key: this.#key, attempt: 1 }, async () => this.#body(sql));
+      return encodeValue(value);
+    } catch (error) {
+      this.bodyFailed = !refusals.has(error) || !(isConnectionLost(error) || isRetryable(error));
+      throw error;
     }
   }
 }
