@@ -88,7 +88,7 @@ async function endOf(
   if (execution.replay.find(key) !== undefined) {
     return new Promise((resolve) => {
       execution.replay.request(key, async (entry) => {
-        const end = await execution.receivedValue(entry);
+        const end = await execution.values.ofReceived(entry);
         execution.openChildren.delete(runId);
         if (!scope.closed) resolve(end);
       });

@@ -1,71 +1,27 @@
 // One claimed run in memory, from its claim to its farewell. The verbs an agent has are in step.ts, wait.ts, children.ts and
 // record.ts; this file knows when the run may be let go, and why it is stopped.
-
 import type { Entry } from "../domain/entry.ts";
-import { KIND } from "../domain/entry.ts";
 import { fail, LonghaulError } from "../domain/errors.ts";
 import { toFailure } from "../domain/failure.ts";
-import { decodeValue, encodeValue } from "../domain/value.ts";
-import { getBlob } from "../store/blobs.ts";
+import { encodeValue } from "../domain/value.ts";
 import type { Claimed } from "../store/claim.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
-import type { Move } from "../store/finish.ts";
-import type { Committer, News } from "./commit.ts";
-import { untilAnswered } from "./commit.ts";
+import { Activity } from "./activity.ts";
+import type { News } from "./commit.ts";
+import { asleep, cancelled, type Farewell, failed, handedOver, paused, succeeded } from "./finish.ts";
 import { RunJournal } from "./journal.ts";
 import { Mailbox } from "./mailbox.ts";
-import { metaOf, Replay } from "./replay.ts";
+import { Replay } from "./replay.ts";
+import type { OwnerOf, ProgramOf } from "./roles.ts";
 import { generationPrefix, KEPT_STATE, Scope, Turns } from "./scope.ts";
-import { type DatabaseClock, nextTurn, pause } from "./timing.ts";
+import { nextTurn, pause } from "./timing.ts";
+import { Values } from "./values.ts";
 import { Waits } from "./waits.ts";
 
-/** What the engine knows of an agent: something with a name and limits that it can run on an execution. */
-export interface ProgramLimits {
-  readonly children: number;
-  readonly depth: number;
-  readonly treeSize: number;
-  /** Null: unlimited. */
-  readonly activeMs: number | null;
-  readonly entries: number;
-}
-
-/** An agent as the engine runs it. */
-export interface Program {
-  readonly name: string;
-  readonly limits: ProgramLimits;
-  run(execution: Execution, input: unknown): Promise<unknown>;
-}
-
+export type Program = ProgramOf<Execution>;
+export type ExecutionOwner = OwnerOf<Execution>;
 /** The programs of one build, by name. */
 export type Programs = ReadonlyMap<string, Program>;
-
-export interface ExecutionSettings {
-  /** Timers that ring within this time are waited for in place. */
-  readonly holdMs: number;
-  /** How long a cancelled or timed-out step may take to hear of it. */
-  readonly graceMs: number;
-  readonly mismatchGraceMs: number;
-}
-
-/** What the worker wants to hear from a run that it executes. */
-export interface ExecutionOwner {
-  readonly committer: Committer;
-  readonly clock: DatabaseClock;
-  readonly settings: ExecutionSettings;
-  readonly programs: Programs;
-  readonly log: (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
-  /** The run waits; its live function may be kept warm. */
-  onReleased(execution: Execution): void;
-  /** The run is no longer this worker's business. */
-  onOver(execution: Execution): void;
-  onLeaseExtended(execution: Execution): void;
-  /** Entries were committed, messages sent, or runs made claimable: whoever listens may look. */
-  hint(topic: "journal" | "ready" | "inbox" | "finished", runId: string): void;
-  /** The code of a released run asks for something: put it back into the queue. */
-  nudge(runId: string): void;
-  cancelChild(runId: string): void;
-  loadInbox(runId: string, after: number): Promise<import("../domain/message.ts").Message[]>;
-}
 
 type Stop = "cancel" | "drain" | "timeout" | "pause" | "lost" | "broken";
 type Mode = "running" | "releasing" | "released" | "over";
@@ -91,8 +47,8 @@ export class Execution {
   wakesAtMs: number | null = null;
   /** Kept across `ctx.state.set`, so that a read needs no query. */
   threadState: unknown;
-  #busy = 0;
-  readonly #underWay = new Set<string>();
+  readonly values: Values;
+  readonly #activity = new Activity(() => this.idle());
   #mode: Mode = "running";
   #stop: Stop | null = null;
   #settling = false;
@@ -126,6 +82,7 @@ export class Execution {
     this.journal.restart(this.replay.checkpointSeq);
     this.openChildren = new Map(this.replay.openChildren);
     this.childrenCount = this.replay.childrenBefore;
+    this.values = new Values(owner.committer, claim.tenant_id, (error) => this.#unreadable(error));
     this.waits = new Waits(this);
     this.mailbox = new Mailbox(
       {
@@ -168,9 +125,9 @@ export class Execution {
       return;
     }
     this.mailbox.noticed(this.claim.inbox_seq);
-    await this.replay.load((hash) => this.load(null, hash));
+    await this.replay.load((hash) => this.values.load(null, hash));
     if (this.threadState === undefined) this.threadState = this.replay.value(`${this.root.prefix}${KEPT_STATE}`)?.value;
-    const input = await this.load(this.claim.input, this.claim.input_blob);
+    const input = await this.values.load(this.claim.input, this.claim.input_blob);
     let output: unknown;
     try {
       output = await this.program.run(this, input);
@@ -222,61 +179,18 @@ export class Execution {
   }
 
   /** While something of the run is under way it cannot be let go. */
-  async during<T>(work: () => Promise<T>, label?: string): Promise<T> {
-    this.#busy += 1;
-    if (label !== undefined) this.#underWay.add(label);
-    try {
-      return await work();
-    } finally {
-      this.#busy -= 1;
-      if (label !== undefined) this.#underWay.delete(label);
-      this.idle();
-    }
+  during<T>(work: () => Promise<T>, label?: string): Promise<T> {
+    return this.#activity.during(work, label);
   }
 
   /** Something the code asked for that has not ended, or null. */
   pending(): string | null {
-    const [label] = this.#underWay;
-    return label ?? this.root.pending ?? null;
+    return this.#activity.label ?? this.root.pending ?? null;
   }
 
   /** What the code of a stopped run gets instead of a result. */
   never<T>(): Promise<T> {
     return NEVER;
-  }
-
-  /** A stored value, inline or apart. Never throws: a run whose values cannot be read stops, or is given up. */
-  async load(text: string | null, blob: string | null): Promise<unknown> {
-    try {
-      if (blob === null) return text === null ? undefined : decodeValue(text);
-      const { committer } = this.owner;
-      const stored = await untilAnswered(() => getBlob(committer.db, this.claim.tenant_id, blob), committer.leaseMs);
-      if (stored === null) throw new Error(`value ${blob} of run ${this.runId} is missing`);
-      return decodeValue(stored);
-    } catch (error) {
-      if (isConnectionLost(error)) this.lose();
-      else this.fail(error);
-      return NEVER;
-    }
-  }
-
-  /** The value of an entry, inline or apart. */
-  async valueOf(entry: Entry): Promise<unknown> {
-    return entry.blob === null ? metaOf(entry)["v"] : await this.load(null, entry.blob);
-  }
-
-  /** What a message says; a child's large output lies apart from how it ended. */
-  async messageValue(body: string | null, blob: string | null): Promise<unknown> {
-    const said = body === null ? undefined : decodeValue(body);
-    if (blob === null) return said;
-    return { ...(said as Record<string, unknown> | undefined), output: await this.load(null, blob) };
-  }
-
-  /** The same from the entry that recorded it. */
-  async receivedValue(entry: Entry): Promise<unknown> {
-    const meta = metaOf(entry);
-    if (entry.blob === null || !("m" in meta)) return this.valueOf(entry);
-    return { ...(meta["m"] as Record<string, unknown>), output: await this.load(null, entry.blob) };
   }
 
   // --- being told ----------------------------------------------------------------------------------------------------
@@ -328,7 +242,7 @@ export class Execution {
       await nextTurn();
       await nextTurn();
       this.#idleCheck = false;
-      if (this.#busy > 0 || this.stopping || this.#settling || this.#ending || !this.replay.done) return;
+      if (this.#activity.busy || this.stopping || this.#settling || this.#ending || !this.replay.done) return;
       if (this.waits.canSleep()) await this.#release();
     })();
   }
@@ -351,12 +265,7 @@ export class Execution {
     await this.waits.forChildren();
     await this.enter(this.root);
     this.#ending = true;
-    await this.#settle((rest) => {
-      const entry = this.journal.compose(KIND.finished, null, `"status":"succeeded"`, encoded);
-      const inline = entry.blob === null;
-      rest.push({ kind: KIND.finished, key: null, body: `{"status":"succeeded"}`, blob: null });
-      return { move: "finish", status: "succeeded", output: inline ? encoded : null, outputBlob: entry.blob };
-    });
+    await this.#settle(() => succeeded(this.journal, encoded));
   }
 
   async #failWith(thrown: unknown): Promise<void> {
@@ -380,15 +289,7 @@ export class Execution {
   }
 
   async #finishFailed(reason: string | null, failure: string): Promise<void> {
-    await this.#settle((rest) => {
-      rest.push({
-        kind: KIND.finished,
-        key: null,
-        body: `{"status":"failed","reason":${JSON.stringify(reason)},"failure":${failure}}`,
-        blob: null,
-      });
-      return { move: "finish", status: "failed", reason, failure };
-    });
+    await this.#settle(() => failed(reason, failure));
   }
 
   async #wind(why: Stop, reason: string, patienceMs: number): Promise<void> {
@@ -398,44 +299,24 @@ export class Execution {
       this.#stop = null;
       return;
     }
-    if (why === "drain") await this.#untilIdle(patienceMs);
+    if (why === "drain") await this.#activity.over(patienceMs);
     const stopped = fail(why === "timeout" ? "RUN_TIMEOUT" : "RUN_CANCELLED", {
-      run: this.runId,
-      reason,
-      minutes: this.#minutes(),
+      ...{ run: this.runId, reason, minutes: this.#minutes() },
     });
     this.abort.abort(stopped);
-    await this.#untilIdle(this.owner.settings.graceMs);
+    await this.#activity.over(this.owner.settings.graceMs);
     if (why === "timeout") return this.#finishFailed("run_timeout", encodeValue(toFailure(stopped)));
-    await this.#settle((rest) => {
-      if (why === "cancel") {
-        rest.push({
-          kind: KIND.finished,
-          key: null,
-          body: `{"status":"cancelled","reason":${JSON.stringify(reason)}}`,
-          blob: null,
-        });
-        return { move: "finish", status: "cancelled", reason };
-      }
-      const move = why === "pause" ? "pause" : "yield";
-      rest.push({
-        kind: KIND.released,
-        key: null,
-        body: `{"move":"${move}","reason":${JSON.stringify(reason)}}`,
-        blob: null,
-      });
-      return move === "pause" ? { move, reason } : { move };
-    });
+    await this.#settle(() =>
+      why === "cancel" ? cancelled(reason) : why === "pause" ? paused(reason) : handedOver(reason),
+    );
   }
 
   async #release(): Promise<void> {
     this.#mode = "releasing";
-    const verdict = await this.#settle((rest) => {
+    const verdict = await this.#settle(() => {
       const sleep = this.waits.describe();
       this.wakesAtMs = sleep.dueAt?.getTime() ?? null;
-      const body = { move: "wait", for: sleep.waits.map((wait) => wait.label) };
-      rest.push({ kind: KIND.released, key: null, body: encodeValue(body), blob: null });
-      return { move: "wait", inboxSeq: this.mailbox.seen, ...sleep };
+      return asleep(this.mailbox.seen, sleep);
     });
     if (verdict === "inbox") {
       this.#mode = "running";
@@ -447,31 +328,23 @@ export class Execution {
   }
 
   /** The farewell: the last entries and the move in one fenced statement. */
-  async #settle(compose: (rest: import("../store/journal.ts").NewEntry[]) => Move): Promise<string> {
+  async #settle(compose: () => Farewell): Promise<string> {
     if (this.#settling) return "busy";
     this.#settling = true;
     let verdict: string;
     try {
       verdict = await this.journal.exclusive(async (first) => {
         const rest = this.journal.takeRest();
-        const before = rest.entries.length;
-        const to = compose(rest.entries);
+        const { entry, to } = compose();
         await this.journal.storeBlobs();
+        const entries = [...rest.entries, entry];
         const consumed = [...rest.consumed, ...this.mailbox.takeNudges()];
-        const settle = {
-          runId: this.runId,
-          epoch: this.epoch,
-          first,
-          entries: rest.entries,
-          to,
-          consumed,
-          activeMs: this.activeMs,
-        };
-        const result = await this.owner.committer.settle(settle);
+        const run = { runId: this.runId, epoch: this.epoch, first, activeMs: this.activeMs };
+        const result = await this.owner.committer.settle({ ...run, entries, to, consumed });
         // The run goes on: what was to go with the farewell goes with the next write.
         if (result === "done" && to.move === "wait") this.journal.release();
-        if (result === "inbox") this.journal.putBack(rest.entries.slice(0, before), rest.consumed);
-        return { stored: result === "done" ? rest.entries.length : 0, result };
+        if (result === "inbox") this.journal.putBack(rest.entries, rest.consumed);
+        return { stored: result === "done" ? entries.length : 0, result };
       });
     } catch (error) {
       this.#settling = false;
@@ -523,9 +396,10 @@ export class Execution {
     this.owner.onOver(this);
   }
 
-  async #untilIdle(limitMs: number): Promise<void> {
-    const deadline = performance.now() + limitMs;
-    while (this.#busy > 0 && performance.now() < deadline && this.#mode !== "over") await pause(5);
+  #unreadable(error: unknown): Promise<never> {
+    if (isConnectionLost(error)) this.lose();
+    else this.fail(error);
+    return NEVER;
   }
 
   #extended(): void {

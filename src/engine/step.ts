@@ -49,7 +49,7 @@ function replayed(execution: Execution, scope: Scope, recorded: Entry, hash: str
         execution.mismatch(`the input of step ${entry.key} (entry ${entry.seq}) is not the one that was recorded`);
         return;
       }
-      const value = entry.kind === KIND.step ? await execution.valueOf(entry) : undefined;
+      const value = entry.kind === KIND.step ? await execution.values.ofEntry(entry) : undefined;
       if (scope.closed) return;
       if (meta["f"] === true) reject(fromFailure(value as Failure));
       else resolve(value);

@@ -28,7 +28,7 @@ export async function performTransaction(
     if (recorded !== undefined) {
       return await new Promise((resolve, reject) => {
         execution.replay.request(key, async (entry) => {
-          const value = await execution.valueOf(entry);
+          const value = await execution.values.ofEntry(entry);
           if (scope.closed) return;
           if (metaOf(entry)["f"] === true) reject(fromFailure(value as ReturnType<typeof toFailure>));
           else resolve(value);

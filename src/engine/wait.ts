@@ -98,7 +98,7 @@ function replayed(execution: Execution, scope: Scope, key: string): Promise<Reso
   return new Promise((resolve) => {
     execution.replay.request(key, async (entry) => {
       const byTime = metaOf(entry)["by"] === "time";
-      const value = byTime ? undefined : await execution.receivedValue(entry);
+      const value = byTime ? undefined : await execution.values.ofReceived(entry);
       if (!scope.closed) resolve(byTime ? { by: "time" } : { by: "message", value });
     });
   });

@@ -8,6 +8,7 @@ import type { Mailbox } from "./mailbox.ts";
 import type { Replay } from "./replay.ts";
 import type { Scope } from "./scope.ts";
 import { Alarm, type DatabaseClock, nextTurn } from "./timing.ts";
+import type { Values } from "./values.ts";
 
 /** How a wait ended. */
 export type Resolution = { readonly by: "message"; readonly value: unknown } | { readonly by: "time" };
@@ -49,7 +50,7 @@ export interface WaitsHost {
   idle(): void;
   lose(): void;
   fail(error: unknown): void;
-  messageValue(body: string | null, blob: string | null): Promise<unknown>;
+  readonly values: Values;
 }
 
 interface Open extends PendingWait {
@@ -204,7 +205,7 @@ export class Waits {
 
   async #receive(wait: Open, message: Message): Promise<void> {
     const { journal } = this.#run;
-    const value = await this.#run.messageValue(message.body, message.blob);
+    const value = await this.#run.values.ofMessage(message.body, message.blob);
     const meta = `"by":"message"`;
     const entry =
       message.blob === null

@@ -13,9 +13,10 @@ import { readThreadStates } from "../store/threads.ts";
 import { ClaimLoop } from "./claim.ts";
 import { Committer, untilAnswered } from "./commit.ts";
 import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
-import { Execution, type ExecutionOwner, type ExecutionSettings, type Programs } from "./execution.ts";
+import { Execution, type ExecutionOwner, type Programs } from "./execution.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { missingProgram } from "./program.ts";
+import type { ExecutionSettings } from "./roles.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
 import { WarmRuns } from "./warm.ts";
@@ -91,6 +92,11 @@ export class Worker implements ExecutionOwner {
       onMoved: () => this.hint("ready", workerId),
       cancelChild: (runId) => this.cancelChild(runId),
     });
+  }
+
+  /** True when it tries suspicious runs in processes of their own. */
+  get canIsolate(): boolean {
+    return this.#options.isolate !== null;
   }
 
   get running(): number {
@@ -251,7 +257,7 @@ export class Worker implements ExecutionOwner {
     }
     this.#running.set(claim.run_id, execution);
     const state = states.find((s) => s.thread_no === claim.thread_no);
-    if (state !== undefined) execution.threadState = await execution.load(state.state, state.state_blob);
+    if (state !== undefined) execution.threadState = await execution.values.load(state.state, state.state_blob);
     await execution.start();
   }
 

@@ -1,0 +1,50 @@
+// Reading what is stored: a value lies inline or apart, a child's large output apart from how the child ended.
+import type { Entry } from "../domain/entry.ts";
+import { decodeValue } from "../domain/value.ts";
+import { getBlob } from "../store/blobs.ts";
+import { type Committer, untilAnswered } from "./commit.ts";
+import { metaOf } from "./replay.ts";
+
+export class Values {
+  readonly #committer: Committer;
+  readonly #tenant: string;
+  readonly #onUnreadable: (error: unknown) => Promise<never>;
+
+  /** @param onUnreadable Stops the run; what asked for the value never hears again. */
+  constructor(committer: Committer, tenant: string, onUnreadable: (error: unknown) => Promise<never>) {
+    this.#committer = committer;
+    this.#tenant = tenant;
+    this.#onUnreadable = onUnreadable;
+  }
+
+  async load(text: string | null, blob: string | null): Promise<unknown> {
+    try {
+      if (blob === null) return text === null ? undefined : decodeValue(text);
+      const { db, leaseMs } = this.#committer;
+      const stored = await untilAnswered(() => getBlob(db, this.#tenant, blob), leaseMs);
+      if (stored === null) throw new Error(`the stored value ${blob} is missing`);
+      return decodeValue(stored);
+    } catch (error) {
+      return this.#onUnreadable(error);
+    }
+  }
+
+  /** The value of an entry. */
+  async ofEntry(entry: Entry): Promise<unknown> {
+    return entry.blob === null ? metaOf(entry)["v"] : await this.load(null, entry.blob);
+  }
+
+  /** What a message says. */
+  async ofMessage(body: string | null, blob: string | null): Promise<unknown> {
+    const said = body === null ? undefined : decodeValue(body);
+    if (blob === null) return said;
+    return { ...(said as Record<string, unknown> | undefined), output: await this.load(null, blob) };
+  }
+
+  /** The same from the entry that recorded its coming. */
+  async ofReceived(entry: Entry): Promise<unknown> {
+    const meta = metaOf(entry);
+    if (entry.blob === null || !("m" in meta)) return this.ofEntry(entry);
+    return { ...(meta["m"] as Record<string, unknown>), output: await this.load(null, entry.blob) };
+  }
+}
