@@ -112,7 +112,7 @@ select c.run_id, c.parent_id from longhaul.live c join longhaul.outcomes o on o.
 select c.run_id, c.parent_id from longhaul.runs c join longhaul.outcomes o using (run_id) join longhaul.live p on p.run_id = c.parent_id
  where not exists (select from longhaul.inbox i where i.run_id = p.run_id and i.key = 'child:' || c.run_id)
    and not exists (select from longhaul.journal j where j.run_id = p.run_id and j.kind = 14
-                      and j.key like '%end of ' || right(c.run_id::text, 12) || '#%');
+                      and (j.key like '%end of ' || right(c.run_id::text, 12) || '#%' or j.key like '%(end) ' || right(c.run_id::text, 12)));
 
 -- I19 child-iff-journaled: A child exists if and only if its parent has journaled that it submitted it.
 select c.run_id, c.parent_id, 'not journaled' as problem from longhaul.runs c

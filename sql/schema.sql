@@ -286,6 +286,7 @@ create table longhaul.workers (
 create or replace function longhaul.append(p_worker uuid, p_lease_ms integer, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[])
  returns table(run_id uuid, cancel text, inbox_seq integer)
  language plpgsql
+ set enable_nestloop to 'off'
 as $function$
 #variable_conflict use_column
 begin
@@ -294,7 +295,7 @@ begin
     update longhaul.live l
        set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', journal_seq = l.journal_seq + f.n
       from unnest(p_run, p_epoch, p_first, p_count) f(run_id, epoch, first, n)
-     where l.run_id = f.run_id and l.epoch = f.epoch and l.worker_id = p_worker and l.journal_seq = f.first - 1
+     where l.run_id = f.run_id and l.run_id = any(p_run) and l.epoch = f.epoch and l.worker_id = p_worker and l.journal_seq = f.first - 1
     returning l.run_id, l.cancel, l.inbox_seq
   ), added as (
     insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob)
@@ -389,26 +390,26 @@ with cand as materialized (   -- 1. lanes, the least served first; one index des
    limit p_lanes
 ), quota as materialized (    -- 2. their tenants' room, strict under the row lock
   select t.tenant_id, t.weight, case when t.paused then 0 else greatest(t.cap - t.in_flight, 0) end as room
-    from longhaul.tenants t where t.queue = p_queue and t.tenant_id in (select c.tenant_id from cand c) for update skip locked
+    from longhaul.tenants t where t.queue = p_queue and t.tenant_id = any(array(select c.tenant_id from cand c)) for update skip locked
 ), per as materialized (
   select c.lane_id, c.tenant_id, q.room, q.weight, ceil(p_k::float8 / (select count(*) from cand))::int as share
     from cand c join quota q using (tenant_id)
 ), pick as materialized (     -- 3. the first runs of each lane, within its share and its tenant's room
-  select y.lane_id, y.tenant_id, y.prio, y.run_id from (
-    select p.tenant_id, p.room, r.lane_id, r.prio, r.run_id, row_number() over (partition by p.tenant_id order by r.prio, r.run_id) as place
+  select y.lane_id, y.tenant_id, y.prio, y.run_id, y.tid from (
+    select p.tenant_id, p.room, r.lane_id, r.prio, r.run_id, r.tid, row_number() over (partition by p.tenant_id order by r.prio, r.run_id) as place
       from per p cross join lateral (
-        select x.lane_id, x.prio, x.run_id from longhaul.ready x where x.lane_id = p.lane_id order by x.prio, x.run_id limit least(p.share, p.room)) r
+        select x.lane_id, x.prio, x.run_id, x.ctid as tid from longhaul.ready x where x.lane_id = p.lane_id order by x.prio, x.run_id limit least(p.share, p.room)) r
   ) y where y.place <= y.room limit p_k
 ), held as materialized (     -- 4. their live rows; a run that somebody is cancelling this moment is left to them
-  select l.run_id from longhaul.live l where l.run_id in (select p.run_id from pick p) and l.state = 'queued' for update skip locked
+  select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
 ), del as (
   delete from longhaul.ready r using pick p join held h using (run_id)
-   where r.lane_id = p.lane_id and r.prio = p.prio and r.run_id = p.run_id returning r.run_id, r.lane_id
+   where r.ctid = p.tid and r.ctid = any(array(select x.tid from pick x)) returning r.run_id, r.lane_id
 ), mine as (
   update longhaul.live l
      set state = 'running', worker_id = p_worker, epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, claim_seq = l.journal_seq + 1,
          claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0
-    from del d where l.run_id = d.run_id returning l.*
+    from del d where l.run_id = d.run_id and l.run_id = any(array(select p.run_id from pick p)) returning l.*
 ), noted as (
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
@@ -419,15 +420,16 @@ with cand as materialized (   -- 1. lanes, the least served first; one index des
   update longhaul.lanes l
      set ready = l.ready - c.n, vtime = l.vtime + greatest(c.n, 1) * (1000000 / c.weight), head_at = clock_timestamp(),
          runnable = l.ready - c.n > 0 and c.room - c.tn > 0
-    from counted c where l.lane_id = c.lane_id
+    from counted c where l.lane_id = c.lane_id and l.lane_id = any(array(select x.lane_id from cand x))
 ), taken as (
   update longhaul.tenants t set in_flight = t.in_flight + c.tn
-    from (select distinct k.tenant_id, k.tn from counted k where k.tn > 0) c where t.queue = p_queue and t.tenant_id = c.tenant_id
+    from (select distinct k.tenant_id, k.tn from counted k where k.tn > 0) c
+   where t.queue = p_queue and t.tenant_id = c.tenant_id and t.tenant_id = any(array(select x.tenant_id from cand x))
 )
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
        r.input, r.input_blob, r.options, r.metadata, r.created_at
-  from mine m join longhaul.runs r on r.run_id = m.run_id;
+  from mine m join longhaul.runs r on r.run_id = m.run_id and r.run_id = any(array(select p.run_id from pick p));
 end $function$;
 
 create or replace function longhaul.claim_isolated(p_worker uuid, p_lease_ms integer, p_run uuid)
@@ -453,21 +455,23 @@ end $function$;
 create or replace function longhaul.conclude(endings ending[])
  returns item[]
  language plpgsql
+ set enable_nestloop to 'off'
 as $function$
-declare gone longhaul.live[]; news longhaul.item[]; handed longhaul.item[];
+declare gone longhaul.live[]; news longhaul.item[]; handed longhaul.item[]; ids uuid[];
 begin
   if endings is null then return null; end if;
+  ids := array(select e.run_id from unnest(endings) e);
   with deleted as (
-    delete from longhaul.live l using unnest(endings) e where l.run_id = e.run_id returning l.*
+    delete from longhaul.live l where l.run_id = any(ids) returning l.*
   ) select array_agg(d::longhaul.live) into gone from deleted d;
   insert into longhaul.outcomes (run_id, tenant_id, status, reason, output, output_blob, failure, active_ms, epoch, entries)
   select e.run_id, r.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch, g.journal_seq
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id;
+    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids);
   insert into longhaul.cancel_cascade (parent_id)
-  select g.run_id from unnest(gone) g where exists (select 1 from longhaul.live c where c.parent_id = g.run_id) on conflict do nothing;
+  select distinct c.parent_id from longhaul.live c where c.parent_id = any(ids) on conflict do nothing;
   update longhaul.approvals a set status = 'cancelled', resolved_at = clock_timestamp()
-   where a.run_id in (select g.run_id from unnest(gone) g) and a.status = 'pending';
-  delete from longhaul.inbox i using unnest(gone) g where i.run_id = g.run_id and g.inbox_seq > 0;
+   where a.run_id = any(ids) and a.resolved_at is null;
+  delete from longhaul.inbox i where i.run_id = any(array(select g.run_id from unnest(gone) g where g.inbox_seq > 0));
   select longhaul.receive(
            array_agg(g.parent_id), array_agg('child'::text), array_agg('child:' || g.run_id),
            array_agg('{"status":"' || e.status || '"' || coalesce(',"reason":' || to_json(e.reason), '')
@@ -526,7 +530,7 @@ begin
       from unnest(p_thread, p_seq, p_run) u(thread_no, seq, run_id)
   ), won as (
     update longhaul.threads t set active_run = a.run_id, updated_at = clock_timestamp()
-      from asked a where a.place = 1 and t.thread_no = a.thread_no and t.active_run is null returning a.run_id
+      from asked a where a.place = 1 and t.thread_no = a.thread_no and t.thread_no = any(p_thread) and t.active_run is null returning a.run_id
   ), queued as (
     insert into longhaul.thread_queue (thread_no, seq, run_id)
     select a.thread_no, a.seq, a.run_id from asked a where a.run_id not in (select w.run_id from won w)
@@ -568,7 +572,7 @@ begin
   with held as materialized (
     select l.run_id from longhaul.live l where l.worker_id = p_worker and l.state = 'running' order by l.run_id desc for update
   )
-  update longhaul.live l set expires_at = clock_timestamp() - interval '1 millisecond' from held h where l.run_id = h.run_id;
+  update longhaul.live l set expires_at = clock_timestamp() - interval '1 millisecond' from held h where l.run_id = h.run_id and l.run_id = any(array(select x.run_id from held x));
   get diagnostics n = row_count;
   return n;
 end $function$;
@@ -583,22 +587,25 @@ begin
   perform 1 from longhaul.threads t where t.thread_no = any(p_thread) order by t.thread_no for update;
   with left_by as materialized (
     select t.thread_no from longhaul.threads t join unnest(p_thread, p_run) u(thread_no, run_id)
-        on t.thread_no = u.thread_no and t.active_run = u.run_id
+        on t.thread_no = u.thread_no and t.active_run = u.run_id and t.thread_no = any(p_thread)
   ), next as materialized (
     select b.thread_no, q.seq, q.run_id from left_by b
       left join lateral (select q.seq, q.run_id from longhaul.thread_queue q where q.thread_no = b.thread_no order by q.seq limit 1) q on true
   ), moved as (
-    update longhaul.threads t set active_run = n.run_id, updated_at = clock_timestamp() from next n where t.thread_no = n.thread_no
+    update longhaul.threads t set active_run = n.run_id, updated_at = clock_timestamp() from next n where t.thread_no = n.thread_no and t.thread_no = any(p_thread)
   ), gone as (
-    delete from longhaul.thread_queue q using next n where q.thread_no = n.thread_no and q.seq = n.seq returning q.run_id
+    delete from longhaul.thread_queue q using next n
+     where q.thread_no = n.thread_no and q.seq = n.seq and q.thread_no = any(p_thread) and q.seq = any(array(select x.seq from next x)) returning q.run_id
   )
-  select array_agg((l.lane_id, l.prio, l.run_id)::longhaul.item) into handed from gone g join longhaul.live l on l.run_id = g.run_id;
+  select array_agg((l.lane_id, l.prio, l.run_id)::longhaul.item) into handed from longhaul.live l
+   where l.run_id = any(array(select g.run_id from gone g));
   return handed;
 end $function$;
 
 create or replace function longhaul.heartbeat(p_worker uuid, p_lease_ms integer, p_run uuid[], p_epoch integer[])
  returns table(run_id uuid, held boolean, cancel text, inbox_seq integer)
  language plpgsql
+ set enable_nestloop to 'off'
 as $function$
 #variable_conflict use_column
 begin
@@ -606,13 +613,13 @@ begin
   return query
   with free as materialized (
     select l.run_id from longhaul.live l join unnest(p_run, p_epoch) f(run_id, epoch) on l.run_id = f.run_id and l.epoch = f.epoch
-     where l.worker_id = p_worker order by l.run_id desc for update of l skip locked
+     where l.run_id = any(p_run) and l.worker_id = p_worker order by l.run_id desc for update of l skip locked
   ), kept as (
     update longhaul.live l set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond'
-      from free f where l.run_id = f.run_id returning l.run_id, l.cancel, l.inbox_seq
+      from free f where l.run_id = f.run_id and l.run_id = any(p_run) returning l.run_id, l.cancel, l.inbox_seq
   )
   select f.run_id, coalesce(l.epoch = f.epoch and l.worker_id = p_worker, false), coalesce(k.cancel, l.cancel), coalesce(k.inbox_seq, l.inbox_seq)
-    from unnest(p_run, p_epoch) f(run_id, epoch) left join longhaul.live l on l.run_id = f.run_id left join kept k on k.run_id = f.run_id;
+    from unnest(p_run, p_epoch) f(run_id, epoch) left join longhaul.live l on l.run_id = f.run_id and l.run_id = any(p_run) left join kept k on k.run_id = f.run_id;
 end $function$;
 
 create or replace function longhaul.present(p_queue text, p_build text, p_band smallint)
@@ -629,15 +636,16 @@ create or replace function longhaul.promote(p_limit integer)
  returns integer
  language plpgsql
 as $function$
-declare due uuid[]; woken uuid[]; entering uuid[]; starts uuid[]; items longhaul.item[];
+-- a value, not a call: only then does the index on due_at stop at the first that is not due
+declare present timestamptz := clock_timestamp(); due uuid[]; woken uuid[]; entering uuid[]; starts uuid[]; items longhaul.item[];
 begin
   select array_agg(x.run_id) into due from (
     select l.run_id from longhaul.live l
-     where l.run_id in (select d.run_id from longhaul.later d where d.due_at <= clock_timestamp() order by d.due_at limit p_limit)
+     where l.run_id = any(array(select d.run_id from longhaul.later d where d.due_at <= present order by d.due_at limit p_limit))
      order by l.run_id desc for update skip locked) x;
   if due is null then return 0; end if;
   with gone as (
-    delete from longhaul.later d where d.run_id = any(due) and d.due_at <= clock_timestamp() returning d.run_id
+    delete from longhaul.later d where d.run_id = any(due) and d.due_at <= present returning d.run_id
   ) select array_agg(g.run_id) into woken from gone g;
   if woken is null then return 0; end if;
   delete from longhaul.waits w where w.run_id = any(woken);
@@ -646,7 +654,7 @@ begin
   select array_agg(l.run_id) into entering from longhaul.live l where l.run_id = any(woken) and l.thread_no is not null and l.epoch = 0;
   if entering is not null then
     select longhaul.enter_thread(array_agg(l.thread_no), array_agg(r.thread_seq), array_agg(l.run_id)) into starts
-      from longhaul.live l join longhaul.runs r using (run_id) where l.run_id = any(entering);
+      from longhaul.live l join longhaul.runs r using (run_id) where l.run_id = any(entering) and r.run_id = any(entering);
   end if;
   items := array(
     select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l
@@ -662,7 +670,7 @@ create or replace function longhaul.push(items item[])
 as $function$
 begin
   if items is null then return; end if;
-  perform 1 from longhaul.lanes l where l.lane_id in (select i.lane_id from unnest(items) i) order by l.lane_id for update;
+  perform 1 from longhaul.lanes l where l.lane_id = any(array(select i.lane_id from unnest(items) i)) order by l.lane_id for update;
   insert into longhaul.ready (lane_id, prio, run_id) select i.lane_id, i.prio, i.run_id from unnest(items) i;
   update longhaul.lanes l
      set ready = l.ready + n.n,
@@ -671,12 +679,13 @@ begin
          runnable = case when l.ready = 0 then true else l.runnable end,
          vtime = case when l.ready = 0 then greatest(l.vtime, longhaul.present(l.queue, l.build, l.band)) else l.vtime end
     from (select i.lane_id, count(*)::int n from unnest(items) i group by 1) n
-   where l.lane_id = n.lane_id;
+   where l.lane_id = n.lane_id and l.lane_id = any(array(select i.lane_id from unnest(items) i));
 end $function$;
 
 create or replace function longhaul.receive(p_run uuid[], p_kind text[], p_key text[], p_body text[], p_blob text[], p_bad boolean[])
  returns item[]
  language plpgsql
+ set enable_nestloop to 'off'
 as $function$
 declare items longhaul.item[]; woken uuid[];
 begin
@@ -685,12 +694,12 @@ begin
   with message as materialized (
     select l.run_id, l.state, u.kind, u.key, u.body, u.blob, u.bad, l.inbox_seq + row_number() over (partition by l.run_id order by u.place) as seq
       from unnest(p_run, p_kind, p_key, p_body, p_blob, p_bad) with ordinality u(run_id, kind, key, body, blob, bad, place)
-      join longhaul.live l on l.run_id = u.run_id
+      join longhaul.live l on l.run_id = u.run_id and l.run_id = any(p_run)
   ), put as (
     insert into longhaul.inbox (run_id, seq, kind, key, body, blob)
     select m.run_id, m.seq, m.kind, m.key, m.body, m.blob from message m
   ), hit as (
-    delete from longhaul.waits w using message m where w.run_id = m.run_id and w.key = m.key
+    delete from longhaul.waits w using message m where w.run_id = m.run_id and w.key = m.key and w.run_id = any(p_run) and w.key = any(p_key)
     returning w.run_id, w.key, w.fail_fast and m.bad as urgent
   ), summed as materialized (
     select m.run_id, max(m.seq)::int as last, bool_or(m.kind = 'nudge') as nudged,
@@ -701,7 +710,7 @@ begin
     update longhaul.live l
        set inbox_seq = s.last, need = greatest(l.need - s.hits, 0),
            state = case when l.state = 'waiting' and (s.nudged or s.urgent or (s.hits > 0 and l.need - s.hits <= 0)) then 'queued' else l.state end
-      from summed s where l.run_id = s.run_id returning l.run_id, l.lane_id, l.prio, l.state
+      from summed s where l.run_id = s.run_id and l.run_id = any(p_run) returning l.run_id, l.lane_id, l.prio, l.state
   )
   select array_agg(t.run_id), array_agg((t.lane_id, t.prio, t.run_id)::longhaul.item) into woken, items
     from told t join (select distinct m.run_id, m.state from message m) m using (run_id) where m.state = 'waiting' and t.state = 'queued';
@@ -720,14 +729,17 @@ declare unpark int[]; locks int[];
 begin
   if freed is not null then
     with n as materialized (
-      select l.queue, l.tenant_id, count(*)::int n from unnest(freed) f join longhaul.lanes l on l.lane_id = f group by 1, 2
+      select l.queue, l.tenant_id, count(*)::int n from unnest(freed) f join longhaul.lanes l on l.lane_id = f and l.lane_id = any(freed) group by 1, 2
     ), locked as materialized (
       select t.queue, t.tenant_id, n.n, t.in_flight >= t.cap or t.paused as was_full
-        from longhaul.tenants t join n using (queue, tenant_id) order by 1, 2 for update of t
+        from longhaul.tenants t join n using (queue, tenant_id)
+       where t.queue = any(array(select n.queue from n)) and t.tenant_id = any(array(select n.tenant_id from n)) order by 1, 2 for update of t
     ), given as (
-      update longhaul.tenants t set in_flight = t.in_flight - k.n from locked k where t.queue = k.queue and t.tenant_id = k.tenant_id
+      update longhaul.tenants t set in_flight = t.in_flight - k.n from locked k
+       where t.queue = k.queue and t.tenant_id = k.tenant_id and t.queue = any(array(select n.queue from n)) and t.tenant_id = any(array(select n.tenant_id from n))
     )
-    select array_agg(l.lane_id) into unpark from longhaul.lanes l join locked k using (queue, tenant_id) where k.was_full;
+    select array_agg(l.lane_id) into unpark from locked k cross join lateral (
+      select x.lane_id from longhaul.lanes x where x.queue = k.queue and x.tenant_id = k.tenant_id offset 0) l where k.was_full;
   end if;
   locks := coalesce(unpark, '{}') || array(select i.lane_id from unnest(items) i);
   if cardinality(locks) > 0 then
@@ -780,13 +792,14 @@ end $function$;
 create or replace function longhaul.settle(p_worker uuid, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], p_move text[], p_inbox integer[], p_need integer[], p_due timestamptz[], p_active_ms bigint[], p_status text[], p_reason text[], p_output text[], p_output_blob text[], p_failure text[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[], c_run uuid[], c_seq integer[], w_run uuid[], w_key text[], w_due timestamptz[], w_fail_fast boolean[], w_label text[])
  returns table(run_id uuid, verdict text)
  language plpgsql
+ set enable_nestloop to 'off'
 as $function$
 #variable_conflict use_column
 declare held longhaul.live[]; moved uuid[]; items longhaul.item[]; endings longhaul.ending[];
 begin
   select array_agg(x) into held from (
     select l.* from longhaul.live l join unnest(p_run, p_epoch, p_first) u(run_id, epoch, first) on l.run_id = u.run_id
-     where l.epoch = u.epoch and l.worker_id = p_worker and l.journal_seq = u.first - 1
+     where l.run_id = any(p_run) and l.epoch = u.epoch and l.worker_id = p_worker and l.journal_seq = u.first - 1
      order by l.run_id desc for update of l) x;
   if held is null then return; end if;
   select array_agg(h.run_id) into moved from unnest(held) h join unnest(p_run, p_move, p_inbox) u(run_id, move, inbox) on u.run_id = h.run_id
@@ -796,7 +809,8 @@ begin
   select e.* from unnest(e_run, e_seq, e_epoch, e_kind, e_key, e_body, e_blob) e(run_id, seq, epoch, kind, key, body, blob)
    where e.run_id = any(moved);
   if c_run is not null then
-    delete from longhaul.inbox i using unnest(c_run, c_seq) c(run_id, seq) where i.run_id = c.run_id and i.seq = c.seq and c.run_id = any(moved);
+    delete from longhaul.inbox i using unnest(c_run, c_seq) c(run_id, seq)
+     where i.run_id = c.run_id and i.seq = c.seq and i.run_id = any(moved) and i.seq = any(c_seq);
   end if;
   update longhaul.live l
      set journal_seq = l.journal_seq + u.n,
@@ -831,17 +845,19 @@ end $function$;
 create or replace function longhaul.submit(p_run uuid[], p_root uuid[], p_parent uuid[], p_parent_key text[], p_depth smallint[], p_detached boolean[], p_forked uuid[], p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_priority smallint[], p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[], p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[])
  returns table(asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text)
  language plpgsql
+ set enable_nestloop to 'off'
 as $function$
 #variable_conflict use_column
 declare busy uuid[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
 begin
   insert into longhaul.tenants (queue, tenant_id)
   select distinct u.q, u.t from unnest(p_queue, p_tenant) u(q, t)
-   where not exists (select 1 from longhaul.tenants x where x.queue = u.q and x.tenant_id = u.t) order by 1, 2
+   where (u.q, u.t) not in (select x.queue, x.tenant_id from longhaul.tenants x where x.queue = any(p_queue) and x.tenant_id = any(p_tenant)) order by 1, 2
   on conflict do nothing;
   insert into longhaul.lanes (queue, tenant_id, build, band)
   select distinct u.q, u.t, u.b, u.n from unnest(p_queue, p_tenant, p_build, p_band) u(q, t, b, n)
-   where not exists (select 1 from longhaul.lanes x where x.queue = u.q and x.tenant_id = u.t and x.build = u.b and x.band = u.n) order by 1, 2, 3, 4
+   where (u.q, u.t, u.b, u.n) not in (
+     select x.queue, x.tenant_id, x.build, x.band from longhaul.lanes x where x.queue = any(p_queue) and x.tenant_id = any(p_tenant)) order by 1, 2, 3, 4
   on conflict do nothing;
 
   if exists (select 1 from unnest(p_thread) t where t is not null) then
@@ -849,9 +865,9 @@ begin
     select distinct u.t, u.th from unnest(p_tenant, p_thread) u(t, th) where u.th is not null order by 1, 2
     on conflict do nothing;
     perform 1 from longhaul.threads t join (select distinct u.t, u.th from unnest(p_tenant, p_thread) u(t, th)) u
-        on t.tenant_id = u.t and t.thread_id = u.th order by t.thread_no for update of t;
+        on t.tenant_id = u.t and t.thread_id = u.th and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread) order by t.thread_no for update of t;
     select array_agg(u.r) into busy from unnest(p_run, p_tenant, p_thread, p_reject_busy, p_idempotency) u(r, tn, th, rj, ik)
-      join longhaul.threads t on t.tenant_id = u.tn and t.thread_id = u.th
+      join longhaul.threads t on t.tenant_id = u.tn and t.thread_id = u.th and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread)
      where u.rj and not exists (select 1 from longhaul.runs x where (x.tenant_id = u.tn and x.idempotency_key = u.ik) or x.run_id = u.r)
        and (t.active_run is not null
             -- or somebody comes before it in this very batch
@@ -867,7 +883,8 @@ begin
            u(run, root, parent, parent_key, depth, detached, forked, tenant, agent, build, queue, band,
              priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at)
       join longhaul.lanes l on l.queue = u.queue and l.tenant_id = u.tenant and l.build = u.build and l.band = u.band
-      left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread
+                           and l.queue = any(p_queue) and l.tenant_id = any(p_tenant)
+      left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread)
      where busy is null or u.run <> all(busy)
   ), kept as (
     insert into longhaul.runs (run_id, root_id, parent_id, parent_key, depth, detached, forked_from, tenant_id, agent, build, queue, priority,
@@ -882,7 +899,7 @@ begin
   ), counted as (
     update longhaul.threads t set next_seq = t.next_seq + n.n, agent = n.agent, updated_at = clock_timestamp()
       from (select a.thread_no, count(*) n, max(a.agent) agent from asked a join kept k on k.run_id = a.run where a.thread_no is not null group by 1) n
-     where t.thread_no = n.thread_no
+     where t.thread_no = n.thread_no and t.thread_no = any(array(select a.thread_no from asked a))
   ), delayed as (
     insert into longhaul.later (run_id, due_at)
     select a.run, a.run_at from asked a join kept k on k.run_id = a.run where a.run_at > clock_timestamp() returning later.run_id
@@ -894,7 +911,7 @@ begin
 
   if entering is not null then
     select longhaul.enter_thread(array_agg(v.thread_no), array_agg(r.thread_seq), array_agg(r.run_id)) into starts
-      from longhaul.runs r join longhaul.live v using (run_id) where r.run_id = any(entering);
+      from longhaul.runs r join longhaul.live v using (run_id) where r.run_id = any(entering) and v.run_id = any(entering);
     items := items || array(select (v.lane_id, v.prio, v.run_id)::longhaul.item from longhaul.live v where v.run_id = any(starts));
   end if;
   perform longhaul.push(items);
@@ -911,13 +928,16 @@ create or replace function longhaul.sweep(p_limit integer, p_crashes_max integer
  language plpgsql
 as $function$
 #variable_conflict use_column
-declare lost longhaul.live[]; stopped uuid[]; items longhaul.item[];
+declare lost longhaul.live[]; stopped uuid[]; apart uuid[]; items longhaul.item[];
 begin
   select array_agg(x) into lost from (
     select l.* from longhaul.live l where l.state = 'running' and l.expires_at < clock_timestamp()
      order by l.run_id desc limit p_limit for update skip locked) x;
   if lost is null then return; end if;
   select array_agg(x.run_id) into stopped from unnest(lost) x where x.cancel is not null;
+  select array_agg(x.run_id) into apart from unnest(lost) x
+   where not p_can_isolate and x.cancel is null and not x.isolate and x.journal_seq = x.claim_seq and x.crashes + 1 >= p_crashes_max
+     and exists (select 1 from unnest(lost) y where y.worker_id = x.worker_id and y.run_id <> x.run_id and y.journal_seq = y.claim_seq);
   update longhaul.live l
      set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, worker_id = null, expires_at = null, claimed_at = null, crashes = v.crashes,
          state = case when v.paused then 'paused' else 'queued' end,
@@ -925,9 +945,10 @@ begin
          pause_reason = case when v.paused then 'quarantined: the process that ran it died ' || v.crashes || ' times without progress' end,
          active_ms = l.active_ms + greatest(0, extract(epoch from (l.expires_at - l.claimed_at)) * 1000)::bigint
     from (select x.run_id, case when x.journal_seq > x.claim_seq then 0 else x.crashes + 1 end as crashes,
-                 x.journal_seq = x.claim_seq and (x.isolate or (not p_can_isolate and x.crashes >= p_crashes_max)) as paused
+                 x.journal_seq = x.claim_seq
+                 and (x.isolate or (not p_can_isolate and x.crashes >= p_crashes_max and (apart is null or x.run_id <> all(apart)))) as paused
             from unnest(lost) x) v
-   where l.run_id = v.run_id and (stopped is null or l.run_id <> all(stopped));
+   where l.run_id = v.run_id and l.run_id = any(array(select x.run_id from unnest(lost) x)) and (stopped is null or l.run_id <> all(stopped));
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select x.run_id, x.journal_seq + 1, x.epoch + 1, 4, '{"worker":"' || x.worker_id || '"}' from unnest(lost) x
    where stopped is null or x.run_id <> all(stopped);
@@ -935,13 +956,18 @@ begin
     update longhaul.live l set state = 'queued', worker_id = null, expires_at = null where l.run_id = any(stopped);
     items := longhaul.end_idle(stopped, 'cancelled', null);
   end if;
+  insert into longhaul.later (run_id, due_at)
+  -- far enough apart for a process to start and end between two of them
+  select l.run_id, clock_timestamp() + random() * least(l.crashes * cardinality(apart), 300) * interval '1 second'
+    from longhaul.live l where l.run_id = any(apart);
   items := items || array(
-    select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l join unnest(lost) x on x.run_id = l.run_id
-     where l.state = 'queued' and not l.isolate);
+    select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l
+     where l.run_id = any(array(select x.run_id from unnest(lost) x)) and l.state = 'queued' and not l.isolate
+       and (apart is null or l.run_id <> all(apart)));
   perform longhaul.release_slots((select array_agg(x.lane_id) from unnest(lost) x), items);
   return query
     select x.run_id, x.worker_id, case when l.run_id is null then 'cancelled' when l.isolate then 'isolated' else l.state end
-      from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id;
+      from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id and l.run_id = any(array(select y.run_id from unnest(lost) y));
 end $function$;
 
 create or replace function longhaul.take_intake(p_limit integer)

@@ -4,7 +4,7 @@
 create function longhaul.push(items longhaul.item[]) returns void language plpgsql as $$
 begin
   if items is null then return; end if;
-  perform 1 from longhaul.lanes l where l.lane_id in (select i.lane_id from unnest(items) i) order by l.lane_id for update;
+  perform 1 from longhaul.lanes l where l.lane_id = any(array(select i.lane_id from unnest(items) i)) order by l.lane_id for update;
   insert into longhaul.ready (lane_id, prio, run_id) select i.lane_id, i.prio, i.run_id from unnest(items) i;
   update longhaul.lanes l
      set ready = l.ready + n.n,
@@ -13,7 +13,7 @@ begin
          runnable = case when l.ready = 0 then true else l.runnable end,
          vtime = case when l.ready = 0 then greatest(l.vtime, longhaul.present(l.queue, l.build, l.band)) else l.vtime end
     from (select i.lane_id, count(*)::int n from unnest(items) i group by 1) n
-   where l.lane_id = n.lane_id;
+   where l.lane_id = n.lane_id and l.lane_id = any(array(select i.lane_id from unnest(items) i));
 end $$;
 
 -- The smallest virtual time among the runnable lanes of a (queue, build, band).
@@ -30,14 +30,17 @@ declare unpark int[]; locks int[];
 begin
   if freed is not null then
     with n as materialized (
-      select l.queue, l.tenant_id, count(*)::int n from unnest(freed) f join longhaul.lanes l on l.lane_id = f group by 1, 2
+      select l.queue, l.tenant_id, count(*)::int n from unnest(freed) f join longhaul.lanes l on l.lane_id = f and l.lane_id = any(freed) group by 1, 2
     ), locked as materialized (
       select t.queue, t.tenant_id, n.n, t.in_flight >= t.cap or t.paused as was_full
-        from longhaul.tenants t join n using (queue, tenant_id) order by 1, 2 for update of t
+        from longhaul.tenants t join n using (queue, tenant_id)
+       where t.queue = any(array(select n.queue from n)) and t.tenant_id = any(array(select n.tenant_id from n)) order by 1, 2 for update of t
     ), given as (
-      update longhaul.tenants t set in_flight = t.in_flight - k.n from locked k where t.queue = k.queue and t.tenant_id = k.tenant_id
+      update longhaul.tenants t set in_flight = t.in_flight - k.n from locked k
+       where t.queue = k.queue and t.tenant_id = k.tenant_id and t.queue = any(array(select n.queue from n)) and t.tenant_id = any(array(select n.tenant_id from n))
     )
-    select array_agg(l.lane_id) into unpark from longhaul.lanes l join locked k using (queue, tenant_id) where k.was_full;
+    select array_agg(l.lane_id) into unpark from locked k cross join lateral (
+      select x.lane_id from longhaul.lanes x where x.queue = k.queue and x.tenant_id = k.tenant_id offset 0) l where k.was_full;
   end if;
   locks := coalesce(unpark, '{}') || array(select i.lane_id from unnest(items) i);
   if cardinality(locks) > 0 then
@@ -59,16 +62,18 @@ begin
   perform 1 from longhaul.threads t where t.thread_no = any(p_thread) order by t.thread_no for update;
   with left_by as materialized (
     select t.thread_no from longhaul.threads t join unnest(p_thread, p_run) u(thread_no, run_id)
-        on t.thread_no = u.thread_no and t.active_run = u.run_id
+        on t.thread_no = u.thread_no and t.active_run = u.run_id and t.thread_no = any(p_thread)
   ), next as materialized (
     select b.thread_no, q.seq, q.run_id from left_by b
       left join lateral (select q.seq, q.run_id from longhaul.thread_queue q where q.thread_no = b.thread_no order by q.seq limit 1) q on true
   ), moved as (
-    update longhaul.threads t set active_run = n.run_id, updated_at = clock_timestamp() from next n where t.thread_no = n.thread_no
+    update longhaul.threads t set active_run = n.run_id, updated_at = clock_timestamp() from next n where t.thread_no = n.thread_no and t.thread_no = any(p_thread)
   ), gone as (
-    delete from longhaul.thread_queue q using next n where q.thread_no = n.thread_no and q.seq = n.seq returning q.run_id
+    delete from longhaul.thread_queue q using next n
+     where q.thread_no = n.thread_no and q.seq = n.seq and q.thread_no = any(p_thread) and q.seq = any(array(select x.seq from next x)) returning q.run_id
   )
-  select array_agg((l.lane_id, l.prio, l.run_id)::longhaul.item) into handed from gone g join longhaul.live l on l.run_id = g.run_id;
+  select array_agg((l.lane_id, l.prio, l.run_id)::longhaul.item) into handed from longhaul.live l
+   where l.run_id = any(array(select g.run_id from gone g));
   return handed;
 end $$;
 
@@ -82,7 +87,7 @@ begin
       from unnest(p_thread, p_seq, p_run) u(thread_no, seq, run_id)
   ), won as (
     update longhaul.threads t set active_run = a.run_id, updated_at = clock_timestamp()
-      from asked a where a.place = 1 and t.thread_no = a.thread_no and t.active_run is null returning a.run_id
+      from asked a where a.place = 1 and t.thread_no = a.thread_no and t.thread_no = any(p_thread) and t.active_run is null returning a.run_id
   ), queued as (
     insert into longhaul.thread_queue (thread_no, seq, run_id)
     select a.thread_no, a.seq, a.run_id from asked a where a.run_id not in (select w.run_id from won w)

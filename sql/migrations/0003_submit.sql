@@ -7,17 +7,18 @@ create function longhaul.submit(
   p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_priority smallint[],
   p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[],
   p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[]
-) returns table (asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text) language plpgsql as $$
+) returns table (asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text) language plpgsql set enable_nestloop = off as $$
 #variable_conflict use_column
 declare busy uuid[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
 begin
   insert into longhaul.tenants (queue, tenant_id)
   select distinct u.q, u.t from unnest(p_queue, p_tenant) u(q, t)
-   where not exists (select 1 from longhaul.tenants x where x.queue = u.q and x.tenant_id = u.t) order by 1, 2
+   where (u.q, u.t) not in (select x.queue, x.tenant_id from longhaul.tenants x where x.queue = any(p_queue) and x.tenant_id = any(p_tenant)) order by 1, 2
   on conflict do nothing;
   insert into longhaul.lanes (queue, tenant_id, build, band)
   select distinct u.q, u.t, u.b, u.n from unnest(p_queue, p_tenant, p_build, p_band) u(q, t, b, n)
-   where not exists (select 1 from longhaul.lanes x where x.queue = u.q and x.tenant_id = u.t and x.build = u.b and x.band = u.n) order by 1, 2, 3, 4
+   where (u.q, u.t, u.b, u.n) not in (
+     select x.queue, x.tenant_id, x.build, x.band from longhaul.lanes x where x.queue = any(p_queue) and x.tenant_id = any(p_tenant)) order by 1, 2, 3, 4
   on conflict do nothing;
 
   if exists (select 1 from unnest(p_thread) t where t is not null) then
@@ -25,9 +26,9 @@ begin
     select distinct u.t, u.th from unnest(p_tenant, p_thread) u(t, th) where u.th is not null order by 1, 2
     on conflict do nothing;
     perform 1 from longhaul.threads t join (select distinct u.t, u.th from unnest(p_tenant, p_thread) u(t, th)) u
-        on t.tenant_id = u.t and t.thread_id = u.th order by t.thread_no for update of t;
+        on t.tenant_id = u.t and t.thread_id = u.th and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread) order by t.thread_no for update of t;
     select array_agg(u.r) into busy from unnest(p_run, p_tenant, p_thread, p_reject_busy, p_idempotency) u(r, tn, th, rj, ik)
-      join longhaul.threads t on t.tenant_id = u.tn and t.thread_id = u.th
+      join longhaul.threads t on t.tenant_id = u.tn and t.thread_id = u.th and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread)
      where u.rj and not exists (select 1 from longhaul.runs x where (x.tenant_id = u.tn and x.idempotency_key = u.ik) or x.run_id = u.r)
        and (t.active_run is not null
             -- or somebody comes before it in this very batch
@@ -43,7 +44,8 @@ begin
            u(run, root, parent, parent_key, depth, detached, forked, tenant, agent, build, queue, band,
              priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at)
       join longhaul.lanes l on l.queue = u.queue and l.tenant_id = u.tenant and l.build = u.build and l.band = u.band
-      left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread
+                           and l.queue = any(p_queue) and l.tenant_id = any(p_tenant)
+      left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread)
      where busy is null or u.run <> all(busy)
   ), kept as (
     insert into longhaul.runs (run_id, root_id, parent_id, parent_key, depth, detached, forked_from, tenant_id, agent, build, queue, priority,
@@ -58,7 +60,7 @@ begin
   ), counted as (
     update longhaul.threads t set next_seq = t.next_seq + n.n, agent = n.agent, updated_at = clock_timestamp()
       from (select a.thread_no, count(*) n, max(a.agent) agent from asked a join kept k on k.run_id = a.run where a.thread_no is not null group by 1) n
-     where t.thread_no = n.thread_no
+     where t.thread_no = n.thread_no and t.thread_no = any(array(select a.thread_no from asked a))
   ), delayed as (
     insert into longhaul.later (run_id, due_at)
     select a.run, a.run_at from asked a join kept k on k.run_id = a.run where a.run_at > clock_timestamp() returning later.run_id
@@ -70,7 +72,7 @@ begin
 
   if entering is not null then
     select longhaul.enter_thread(array_agg(v.thread_no), array_agg(r.thread_seq), array_agg(r.run_id)) into starts
-      from longhaul.runs r join longhaul.live v using (run_id) where r.run_id = any(entering);
+      from longhaul.runs r join longhaul.live v using (run_id) where r.run_id = any(entering) and v.run_id = any(entering);
     items := items || array(select (v.lane_id, v.prio, v.run_id)::longhaul.item from longhaul.live v where v.run_id = any(starts));
   end if;
   perform longhaul.push(items);

@@ -5,7 +5,7 @@
 create function longhaul.append(
   p_worker uuid, p_lease_ms int, p_run uuid[], p_epoch int[], p_first int[], p_count int[],
   e_run uuid[], e_seq int[], e_epoch int[], e_kind smallint[], e_key text[], e_body text[], e_blob text[]
-) returns table (run_id uuid, cancel text, inbox_seq int) language plpgsql as $$
+) returns table (run_id uuid, cancel text, inbox_seq int) language plpgsql set enable_nestloop = off as $$
 #variable_conflict use_column
 begin
   return query
@@ -13,7 +13,7 @@ begin
     update longhaul.live l
        set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', journal_seq = l.journal_seq + f.n
       from unnest(p_run, p_epoch, p_first, p_count) f(run_id, epoch, first, n)
-     where l.run_id = f.run_id and l.epoch = f.epoch and l.worker_id = p_worker and l.journal_seq = f.first - 1
+     where l.run_id = f.run_id and l.run_id = any(p_run) and l.epoch = f.epoch and l.worker_id = p_worker and l.journal_seq = f.first - 1
     returning l.run_id, l.cancel, l.inbox_seq
   ), added as (
     insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob)
@@ -68,18 +68,18 @@ end $$;
 
 -- Extends the leases of one worker. Rows somebody else has locked this moment are skipped: skipped is not lost.
 create function longhaul.heartbeat(p_worker uuid, p_lease_ms int, p_run uuid[], p_epoch int[])
-returns table (run_id uuid, held boolean, cancel text, inbox_seq int) language plpgsql as $$
+returns table (run_id uuid, held boolean, cancel text, inbox_seq int) language plpgsql set enable_nestloop = off as $$
 #variable_conflict use_column
 begin
   update longhaul.workers w set seen_at = clock_timestamp() where w.worker_id = p_worker;
   return query
   with free as materialized (
     select l.run_id from longhaul.live l join unnest(p_run, p_epoch) f(run_id, epoch) on l.run_id = f.run_id and l.epoch = f.epoch
-     where l.worker_id = p_worker order by l.run_id desc for update of l skip locked
+     where l.run_id = any(p_run) and l.worker_id = p_worker order by l.run_id desc for update of l skip locked
   ), kept as (
     update longhaul.live l set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond'
-      from free f where l.run_id = f.run_id returning l.run_id, l.cancel, l.inbox_seq
+      from free f where l.run_id = f.run_id and l.run_id = any(p_run) returning l.run_id, l.cancel, l.inbox_seq
   )
   select f.run_id, coalesce(l.epoch = f.epoch and l.worker_id = p_worker, false), coalesce(k.cancel, l.cancel), coalesce(k.inbox_seq, l.inbox_seq)
-    from unnest(p_run, p_epoch) f(run_id, epoch) left join longhaul.live l on l.run_id = f.run_id left join kept k on k.run_id = f.run_id;
+    from unnest(p_run, p_epoch) f(run_id, epoch) left join longhaul.live l on l.run_id = f.run_id and l.run_id = any(p_run) left join kept k on k.run_id = f.run_id;
 end $$;

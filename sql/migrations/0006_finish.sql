@@ -3,7 +3,7 @@
 -- Puts messages into inboxes and decides who wakes: a waiting run when nothing more is needed, or at once when a child that it
 -- cannot do without failed. Answers the runs that became claimable. Takes the live rows' locks itself.
 create function longhaul.receive(p_run uuid[], p_kind text[], p_key text[], p_body text[], p_blob text[], p_bad boolean[])
-returns longhaul.item[] language plpgsql as $$
+returns longhaul.item[] language plpgsql set enable_nestloop = off as $$
 declare items longhaul.item[]; woken uuid[];
 begin
   if p_run is null then return null; end if;
@@ -11,12 +11,12 @@ begin
   with message as materialized (
     select l.run_id, l.state, u.kind, u.key, u.body, u.blob, u.bad, l.inbox_seq + row_number() over (partition by l.run_id order by u.place) as seq
       from unnest(p_run, p_kind, p_key, p_body, p_blob, p_bad) with ordinality u(run_id, kind, key, body, blob, bad, place)
-      join longhaul.live l on l.run_id = u.run_id
+      join longhaul.live l on l.run_id = u.run_id and l.run_id = any(p_run)
   ), put as (
     insert into longhaul.inbox (run_id, seq, kind, key, body, blob)
     select m.run_id, m.seq, m.kind, m.key, m.body, m.blob from message m
   ), hit as (
-    delete from longhaul.waits w using message m where w.run_id = m.run_id and w.key = m.key
+    delete from longhaul.waits w using message m where w.run_id = m.run_id and w.key = m.key and w.run_id = any(p_run) and w.key = any(p_key)
     returning w.run_id, w.key, w.fail_fast and m.bad as urgent
   ), summed as materialized (
     select m.run_id, max(m.seq)::int as last, bool_or(m.kind = 'nudge') as nudged,
@@ -27,7 +27,7 @@ begin
     update longhaul.live l
        set inbox_seq = s.last, need = greatest(l.need - s.hits, 0),
            state = case when l.state = 'waiting' and (s.nudged or s.urgent or (s.hits > 0 and l.need - s.hits <= 0)) then 'queued' else l.state end
-      from summed s where l.run_id = s.run_id returning l.run_id, l.lane_id, l.prio, l.state
+      from summed s where l.run_id = s.run_id and l.run_id = any(p_run) returning l.run_id, l.lane_id, l.prio, l.state
   )
   select array_agg(t.run_id), array_agg((t.lane_id, t.prio, t.run_id)::longhaul.item) into woken, items
     from told t join (select distinct m.run_id, m.state from message m) m using (run_id) where m.state = 'waiting' and t.state = 'queued';
@@ -75,21 +75,22 @@ create type longhaul.ending as (
 
 -- Ends runs whose live rows the caller has locked: outcome, news to the parent, thread handed over, children told later.
 -- Answers the runs that became claimable by it; slots are the caller's business.
-create function longhaul.conclude(endings longhaul.ending[]) returns longhaul.item[] language plpgsql as $$
-declare gone longhaul.live[]; news longhaul.item[]; handed longhaul.item[];
+create function longhaul.conclude(endings longhaul.ending[]) returns longhaul.item[] language plpgsql set enable_nestloop = off as $$
+declare gone longhaul.live[]; news longhaul.item[]; handed longhaul.item[]; ids uuid[];
 begin
   if endings is null then return null; end if;
+  ids := array(select e.run_id from unnest(endings) e);
   with deleted as (
-    delete from longhaul.live l using unnest(endings) e where l.run_id = e.run_id returning l.*
+    delete from longhaul.live l where l.run_id = any(ids) returning l.*
   ) select array_agg(d::longhaul.live) into gone from deleted d;
   insert into longhaul.outcomes (run_id, tenant_id, status, reason, output, output_blob, failure, active_ms, epoch, entries)
   select e.run_id, r.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch, g.journal_seq
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id;
+    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids);
   insert into longhaul.cancel_cascade (parent_id)
-  select g.run_id from unnest(gone) g where exists (select 1 from longhaul.live c where c.parent_id = g.run_id) on conflict do nothing;
+  select distinct c.parent_id from longhaul.live c where c.parent_id = any(ids) on conflict do nothing;
   update longhaul.approvals a set status = 'cancelled', resolved_at = clock_timestamp()
-   where a.run_id in (select g.run_id from unnest(gone) g) and a.status = 'pending';
-  delete from longhaul.inbox i using unnest(gone) g where i.run_id = g.run_id and g.inbox_seq > 0;
+   where a.run_id = any(ids) and a.resolved_at is null;
+  delete from longhaul.inbox i where i.run_id = any(array(select g.run_id from unnest(gone) g where g.inbox_seq > 0));
   select longhaul.receive(
            array_agg(g.parent_id), array_agg('child'::text), array_agg('child:' || g.run_id),
            array_agg('{"status":"' || e.status || '"' || coalesce(',"reason":' || to_json(e.reason), '')
@@ -111,13 +112,13 @@ create function longhaul.settle(
   e_run uuid[], e_seq int[], e_epoch int[], e_kind smallint[], e_key text[], e_body text[], e_blob text[],
   c_run uuid[], c_seq int[],
   w_run uuid[], w_key text[], w_due timestamptz[], w_fail_fast boolean[], w_label text[]
-) returns table (run_id uuid, verdict text) language plpgsql as $$
+) returns table (run_id uuid, verdict text) language plpgsql set enable_nestloop = off as $$
 #variable_conflict use_column
 declare held longhaul.live[]; moved uuid[]; items longhaul.item[]; endings longhaul.ending[];
 begin
   select array_agg(x) into held from (
     select l.* from longhaul.live l join unnest(p_run, p_epoch, p_first) u(run_id, epoch, first) on l.run_id = u.run_id
-     where l.epoch = u.epoch and l.worker_id = p_worker and l.journal_seq = u.first - 1
+     where l.run_id = any(p_run) and l.epoch = u.epoch and l.worker_id = p_worker and l.journal_seq = u.first - 1
      order by l.run_id desc for update of l) x;
   if held is null then return; end if;
   select array_agg(h.run_id) into moved from unnest(held) h join unnest(p_run, p_move, p_inbox) u(run_id, move, inbox) on u.run_id = h.run_id
@@ -127,7 +128,8 @@ begin
   select e.* from unnest(e_run, e_seq, e_epoch, e_kind, e_key, e_body, e_blob) e(run_id, seq, epoch, kind, key, body, blob)
    where e.run_id = any(moved);
   if c_run is not null then
-    delete from longhaul.inbox i using unnest(c_run, c_seq) c(run_id, seq) where i.run_id = c.run_id and i.seq = c.seq and c.run_id = any(moved);
+    delete from longhaul.inbox i using unnest(c_run, c_seq) c(run_id, seq)
+     where i.run_id = c.run_id and i.seq = c.seq and i.run_id = any(moved) and i.seq = any(c_seq);
   end if;
   update longhaul.live l
      set journal_seq = l.journal_seq + u.n,

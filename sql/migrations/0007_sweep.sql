@@ -1,17 +1,21 @@
 -- What time does: leases lapse, timers fire, committed intakes enter, the cancelling of a tree goes one level down.
 
 -- Takes runs from workers that let their leases lapse, with the next epoch. A loss counts as a crash only for a run that appended
--- nothing since its claim; after p_crashes_max of them the run is tried alone, and only a loss there pauses it.
+-- nothing since its claim; after p_crashes_max of them the run is tried alone, and only a loss there pauses it. Where nobody can
+-- try runs alone, those that were lost together come back at different moments, and the one that is lost all by itself is paused.
 create function longhaul.sweep(p_limit int, p_crashes_max int, p_can_isolate boolean)
 returns table (run_id uuid, worker_id uuid, became text) language plpgsql as $$
 #variable_conflict use_column
-declare lost longhaul.live[]; stopped uuid[]; items longhaul.item[];
+declare lost longhaul.live[]; stopped uuid[]; apart uuid[]; items longhaul.item[];
 begin
   select array_agg(x) into lost from (
     select l.* from longhaul.live l where l.state = 'running' and l.expires_at < clock_timestamp()
      order by l.run_id desc limit p_limit for update skip locked) x;
   if lost is null then return; end if;
   select array_agg(x.run_id) into stopped from unnest(lost) x where x.cancel is not null;
+  select array_agg(x.run_id) into apart from unnest(lost) x
+   where not p_can_isolate and x.cancel is null and not x.isolate and x.journal_seq = x.claim_seq and x.crashes + 1 >= p_crashes_max
+     and exists (select 1 from unnest(lost) y where y.worker_id = x.worker_id and y.run_id <> x.run_id and y.journal_seq = y.claim_seq);
   update longhaul.live l
      set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, worker_id = null, expires_at = null, claimed_at = null, crashes = v.crashes,
          state = case when v.paused then 'paused' else 'queued' end,
@@ -19,9 +23,10 @@ begin
          pause_reason = case when v.paused then 'quarantined: the process that ran it died ' || v.crashes || ' times without progress' end,
          active_ms = l.active_ms + greatest(0, extract(epoch from (l.expires_at - l.claimed_at)) * 1000)::bigint
     from (select x.run_id, case when x.journal_seq > x.claim_seq then 0 else x.crashes + 1 end as crashes,
-                 x.journal_seq = x.claim_seq and (x.isolate or (not p_can_isolate and x.crashes >= p_crashes_max)) as paused
+                 x.journal_seq = x.claim_seq
+                 and (x.isolate or (not p_can_isolate and x.crashes >= p_crashes_max and (apart is null or x.run_id <> all(apart)))) as paused
             from unnest(lost) x) v
-   where l.run_id = v.run_id and (stopped is null or l.run_id <> all(stopped));
+   where l.run_id = v.run_id and l.run_id = any(array(select x.run_id from unnest(lost) x)) and (stopped is null or l.run_id <> all(stopped));
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select x.run_id, x.journal_seq + 1, x.epoch + 1, 4, '{"worker":"' || x.worker_id || '"}' from unnest(lost) x
    where stopped is null or x.run_id <> all(stopped);
@@ -29,13 +34,18 @@ begin
     update longhaul.live l set state = 'queued', worker_id = null, expires_at = null where l.run_id = any(stopped);
     items := longhaul.end_idle(stopped, 'cancelled', null);
   end if;
+  insert into longhaul.later (run_id, due_at)
+  -- far enough apart for a process to start and end between two of them
+  select l.run_id, clock_timestamp() + random() * least(l.crashes * cardinality(apart), 300) * interval '1 second'
+    from longhaul.live l where l.run_id = any(apart);
   items := items || array(
-    select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l join unnest(lost) x on x.run_id = l.run_id
-     where l.state = 'queued' and not l.isolate);
+    select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l
+     where l.run_id = any(array(select x.run_id from unnest(lost) x)) and l.state = 'queued' and not l.isolate
+       and (apart is null or l.run_id <> all(apart)));
   perform longhaul.release_slots((select array_agg(x.lane_id) from unnest(lost) x), items);
   return query
     select x.run_id, x.worker_id, case when l.run_id is null then 'cancelled' when l.isolate then 'isolated' else l.state end
-      from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id;
+      from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id and l.run_id = any(array(select y.run_id from unnest(lost) y));
 end $$;
 
 -- A supervisor that saw its worker die frees its runs at once instead of waiting for the leases to lapse.
@@ -46,22 +56,23 @@ begin
   with held as materialized (
     select l.run_id from longhaul.live l where l.worker_id = p_worker and l.state = 'running' order by l.run_id desc for update
   )
-  update longhaul.live l set expires_at = clock_timestamp() - interval '1 millisecond' from held h where l.run_id = h.run_id;
+  update longhaul.live l set expires_at = clock_timestamp() - interval '1 millisecond' from held h where l.run_id = h.run_id and l.run_id = any(array(select x.run_id from held x));
   get diagnostics n = row_count;
   return n;
 end $$;
 
 -- Delayed runs, retries and timers whose time has come. The live row is locked first, as everywhere.
 create function longhaul.promote(p_limit int) returns int language plpgsql as $$
-declare due uuid[]; woken uuid[]; entering uuid[]; starts uuid[]; items longhaul.item[];
+-- a value, not a call: only then does the index on due_at stop at the first that is not due
+declare present timestamptz := clock_timestamp(); due uuid[]; woken uuid[]; entering uuid[]; starts uuid[]; items longhaul.item[];
 begin
   select array_agg(x.run_id) into due from (
     select l.run_id from longhaul.live l
-     where l.run_id in (select d.run_id from longhaul.later d where d.due_at <= clock_timestamp() order by d.due_at limit p_limit)
+     where l.run_id = any(array(select d.run_id from longhaul.later d where d.due_at <= present order by d.due_at limit p_limit))
      order by l.run_id desc for update skip locked) x;
   if due is null then return 0; end if;
   with gone as (
-    delete from longhaul.later d where d.run_id = any(due) and d.due_at <= clock_timestamp() returning d.run_id
+    delete from longhaul.later d where d.run_id = any(due) and d.due_at <= present returning d.run_id
   ) select array_agg(g.run_id) into woken from gone g;
   if woken is null then return 0; end if;
   delete from longhaul.waits w where w.run_id = any(woken);
@@ -70,7 +81,7 @@ begin
   select array_agg(l.run_id) into entering from longhaul.live l where l.run_id = any(woken) and l.thread_no is not null and l.epoch = 0;
   if entering is not null then
     select longhaul.enter_thread(array_agg(l.thread_no), array_agg(r.thread_seq), array_agg(l.run_id)) into starts
-      from longhaul.live l join longhaul.runs r using (run_id) where l.run_id = any(entering);
+      from longhaul.live l join longhaul.runs r using (run_id) where l.run_id = any(entering) and r.run_id = any(entering);
   end if;
   items := array(
     select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l

@@ -195,7 +195,7 @@ export async function readInbox(
 ): Promise<Message[]> {
   const rows = await db.query<InboxRow>(
     `select i.run_id, i.seq, i.kind, i.key, i.body, i.blob from unnest($1::uuid[], $2::int[]) u(run_id, after)
-       join longhaul.inbox i on i.run_id = u.run_id and i.seq > u.after order by i.run_id, i.seq`,
+       join longhaul.inbox i on i.run_id = u.run_id and i.seq > u.after and i.run_id = any($1) order by i.run_id, i.seq`,
     [runIds, after],
     "lh_inbox",
   );

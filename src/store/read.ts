@@ -30,11 +30,16 @@ export interface RunRow {
 const COLUMNS = `r.run_id, r.root_id, r.parent_id, r.thread_id, r.forked_from, r.created_at, r.run_at, r.tenant_id, r.agent, r.build, r.queue,
   r.input, r.input_blob, r.options, r.metadata, coalesce(o.status, l.state) as status, coalesce(o.reason, l.pause_reason) as reason,
   o.finished_at, coalesce(o.epoch, l.epoch) as epoch, coalesce(o.entries, l.journal_seq) as journal_seq, l.worker_id, l.expires_at, l.cancel`;
-const FROM = "from longhaul.runs r left join longhaul.live l using (run_id) left join longhaul.outcomes o using (run_id)";
+const FROM =
+  "from longhaul.runs r left join longhaul.live l using (run_id) left join longhaul.outcomes o using (run_id)";
 
 /** One run of this tenant, also while its transactional submit has committed but not entered the queue yet. */
 export async function readRun(db: Queryable, tenant: string, runId: string): Promise<RunRow | null> {
-  const [row] = await db.query<RunRow>(`select ${COLUMNS} ${FROM} where r.tenant_id = $1 and r.run_id = $2`, [tenant, runId], "lh_read_run");
+  const [row] = await db.query<RunRow>(
+    `select ${COLUMNS} ${FROM} where r.tenant_id = $1 and r.run_id = $2`,
+    [tenant, runId],
+    "lh_read_run",
+  );
   if (row !== undefined) return row;
   const [taken] = await db.query<RunRow>(
     `select i.run_id, i.run_id as root_id, null::uuid as parent_id, i.thread_id, null::uuid as forked_from, i.created_at, i.run_at, i.tenant_id, i.agent,
@@ -70,7 +75,17 @@ export function listRuns(db: Queryable, tenant: string, filter: RunFilter): Prom
         and ($6::jsonb is null or r.metadata @> $6::jsonb)
         and ($7::uuid is null or r.run_id < $7)
       order by r.run_id desc limit $8 offset $9`,
-    [tenant, filter.status, filter.agent, filter.threadId, filter.parentId, filter.metadata, filter.before, filter.limit, filter.offset],
+    [
+      tenant,
+      filter.status,
+      filter.agent,
+      filter.threadId,
+      filter.parentId,
+      filter.metadata,
+      filter.before,
+      filter.limit,
+      filter.offset,
+    ],
   );
 }
 
@@ -109,10 +124,14 @@ export interface ApprovalRow {
   readonly answer: string | null;
 }
 
-const APPROVAL = "select a.*, r.agent from longhaul.approvals a join longhaul.runs r using (run_id)";
+const APPROVAL =
+  "select a.*, (select r.agent from longhaul.runs r where r.run_id = a.run_id) as agent from longhaul.approvals a";
 
 export async function readApproval(db: Queryable, tenant: string, approvalId: string): Promise<ApprovalRow | null> {
-  const [row] = await db.query<ApprovalRow>(`${APPROVAL} where a.tenant_id = $1 and a.approval_id = $2`, [tenant, approvalId]);
+  const [row] = await db.query<ApprovalRow>(`${APPROVAL} where a.tenant_id = $1 and a.approval_id = $2`, [
+    tenant,
+    approvalId,
+  ]);
   return row ?? null;
 }
 
@@ -144,11 +163,20 @@ export async function resolveApproval(
   return row?.resolve_approval ?? "unknown";
 }
 
-export function readWaits(db: Queryable, runId: string): Promise<{ key: string; due_at: Date | null; label: string }[]> {
-  return db.query("select key, due_at, label from longhaul.waits where run_id = $1 order by due_at nulls last, key", [runId]);
+export function readWaits(
+  db: Queryable,
+  runId: string,
+): Promise<{ key: string; due_at: Date | null; label: string }[]> {
+  return db.query("select key, due_at, label from longhaul.waits where run_id = $1 order by due_at nulls last, key", [
+    runId,
+  ]);
 }
 
-export function readChildren(db: Queryable, tenant: string, runId: string): Promise<{ run_id: string; agent: string; status: string }[]> {
+export function readChildren(
+  db: Queryable,
+  tenant: string,
+  runId: string,
+): Promise<{ run_id: string; agent: string; status: string }[]> {
   return db.query(
     `select r.run_id, r.agent, coalesce(o.status, l.state) as status ${FROM} where r.tenant_id = $1 and r.parent_id = $2 order by r.run_id limit 200`,
     [tenant, runId],
