@@ -10,7 +10,8 @@ export interface ClaimLoopOptions {
   readonly build: string;
   readonly queues: readonly string[];
   readonly freeSlots: () => number;
-  readonly onClaimed: (claims: Claimed[]) => Promise<void>;
+  /** Told when the statement that claimed them was sent. */
+  readonly onClaimed: (claims: Claimed[], sentMs: number) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -66,9 +67,10 @@ export class ClaimLoop {
       const queue = queues[this.#next % queues.length] as string;
       this.#next += 1;
       try {
+        const sentMs = performance.now();
         const claims = await this.#claim(queue, count);
         empty = claims.length === 0 ? empty + 1 : 0;
-        if (claims.length > 0) await onClaimed(claims);
+        if (claims.length > 0) await onClaimed(claims, sentMs);
       } catch (error) {
         if (!isConnectionLost(error) && !isRetryable(error)) onError(error);
         return;

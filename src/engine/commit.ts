@@ -14,7 +14,13 @@ export interface News {
   readonly inboxSeq: number;
 }
 
-export type AppendVerdict = ({ readonly verdict: "done" | "moved" } & News) | { readonly verdict: "lost" };
+export type AppendVerdict =
+  | ({
+      readonly verdict: "done" | "moved";
+      /** When the statement was sent that extended the lease; null when only its effect was found. */
+      readonly sentMs: number | null;
+    } & News)
+  | { readonly verdict: "lost" };
 
 export interface CommitterOptions {
   readonly db: Database;
@@ -53,10 +59,11 @@ export class Committer {
 
   /** One run's append that changes more than the journal. */
   async appendWith(append: Append, extras: Extras): Promise<AppendVerdict> {
+    const sentMs = performance.now();
     try {
       const row = await appendWith(this.db, this.workerId, this.leaseMs, append, extras);
       if (row.verdict === "lost") return (await this.#outcomes([append])).get(append.runId) ?? { verdict: "lost" };
-      return { verdict: row.verdict, cancel: row.cancel, inboxSeq: row.inbox_seq };
+      return { verdict: row.verdict, sentMs, cancel: row.cancel, inboxSeq: row.inbox_seq };
     } catch (error) {
       if (isRetryable(error)) return this.appendWith(append, extras);
       if (!isConnectionLost(error)) throw error;
@@ -78,10 +85,11 @@ export class Committer {
     let open = appends;
     const verdicts = new Map<string, AppendVerdict>();
     while (open.length > 0) {
+      const sentMs = performance.now();
       try {
         const rows = await appendEntries(this.db, this.workerId, this.leaseMs, open);
         for (const row of rows)
-          verdicts.set(row.run_id, { verdict: "done", cancel: row.cancel, inboxSeq: row.inbox_seq });
+          verdicts.set(row.run_id, { verdict: "done", sentMs, cancel: row.cancel, inboxSeq: row.inbox_seq });
         break;
       } catch (error) {
         if (isRetryable(error)) continue;
@@ -110,7 +118,7 @@ export class Committer {
       const ours = tail !== undefined && tail.epoch === append.epoch && tail.worker_id === this.workerId;
       if (!ours) known.set(append.runId, { verdict: "lost" });
       else if (tail.journal_seq === append.first + append.entries.length - 1 && append.entries.length > 0) {
-        known.set(append.runId, { verdict: "done", cancel: tail.cancel, inboxSeq: tail.inbox_seq });
+        known.set(append.runId, { verdict: "done", sentMs: null, cancel: tail.cancel, inboxSeq: tail.inbox_seq });
       } else if (tail.journal_seq !== append.first - 1) known.set(append.runId, { verdict: "lost" });
     }
     return known;

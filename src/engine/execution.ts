@@ -73,10 +73,10 @@ export class Execution {
       entriesMax: program.limits.entries,
     };
     this.journal = new RunJournal(run, owner.committer, {
-      onNews: (news) => this.hear(news),
+      onNews: (news, sentMs) => this.#written(news, sentMs),
       onLost: () => this.lose(),
       onBroken: (error) => this.fail(error),
-      onCommitted: () => this.#extended(),
+      onCommitted: () => this.owner.hint("journal", this.runId),
     });
     this.replay = new Replay(entries, owner.settings.mismatchGraceMs, (problem) => this.mismatch(problem));
     this.journal.restart(this.replay.checkpointSeq);
@@ -162,11 +162,14 @@ export class Execution {
 
   /**
    * Where every verb passes before it starts something new: a stopped run or a closed branch goes no further, a released one
-   * comes back first.
+   * comes back first, and one whose process stood still first makes sure that nobody else has it by now.
    */
   enter(scope: Scope): Promise<void> | undefined {
     if (this.stopping || scope.closed) return NEVER;
-    if (this.#mode === "running") return undefined;
+    if (this.#mode === "running") {
+      if (this.owner.trusts(this.runId)) return undefined;
+      return this.during(() => this.journal.confirm()).then(() => this.enter(scope));
+    }
     if (this.#gate === null) {
       let open = (): void => undefined;
       const promise = new Promise<void>((resolve) => {
@@ -175,7 +178,7 @@ export class Execution {
       this.#gate = { promise, open };
     }
     if (this.#mode === "released") this.#nudge();
-    return this.#gate.promise;
+    return this.#gate.promise.then(() => this.enter(scope));
   }
 
   /** While something of the run is under way it cannot be let go. */
@@ -196,7 +199,6 @@ export class Execution {
   // --- being told ----------------------------------------------------------------------------------------------------
 
   hear(news: News): void {
-    this.#extended();
     if (news.cancel !== null) this.stop("cancel", news.cancel);
     else this.mailbox.noticed(news.inboxSeq);
   }
@@ -402,9 +404,9 @@ export class Execution {
     return NEVER;
   }
 
-  #extended(): void {
-    this.owner.onLeaseExtended(this);
-    this.owner.hint("journal", this.runId);
+  #written(news: News, sentMs: number | null): void {
+    if (sentMs !== null) this.owner.onLeaseExtended(this, sentMs);
+    this.hear(news);
   }
 
   #minutes(): number {

@@ -14,8 +14,8 @@ interface Waiter {
 }
 
 export interface JournalEvents {
-  /** A write went through: the lease is extended, and this is what the database said. */
-  readonly onNews: (news: News) => void;
+  /** A write went through, and this is what the database said. If it is known when it was sent, it has extended the lease. */
+  readonly onNews: (news: News, sentMs: number | null) => void;
   /** The run belongs to somebody else now. */
   readonly onLost: () => void;
   /** The database refuses an entry of this run: the run cannot go on. */
@@ -180,6 +180,15 @@ export class RunJournal {
     });
   }
 
+  /** Asks the database whether the run is still ours, which extends its lease. */
+  confirm(): Promise<void> {
+    return this.exclusive(async (first) => {
+      const nothing: Append = { runId: this.runId, epoch: this.epoch, first, entries: [] };
+      this.#answer(nothing, await this.#committer.append(nothing));
+      return { stored: 0, result: undefined };
+    });
+  }
+
   /** The database did not answer as long as the lease lasted: the run is given up, whoever takes it knows what is stored. */
   #outOfReach(): Promise<never> {
     if (!this.#dead) this.#events.onLost();
@@ -269,7 +278,7 @@ export class RunJournal {
     }
     const upTo = append.first + append.entries.length - 1;
     this.#events.onCommitted(upTo);
-    this.#events.onNews(verdict);
+    this.#events.onNews(verdict, verdict.sentMs);
     this.#told.push(...this.#waiters.filter((w) => w.seq <= upTo));
     this.#waiters = this.#waiters.filter((w) => w.seq > upTo);
     if (!this.#telling) void this.#tell();

@@ -37,19 +37,27 @@ export class LeaseKeeper {
     this.#timer = setInterval(() => {
       Atomics.add(counter, 0, 1);
       this.#post();
-      this.#doubt();
+      // After a time in which this thread stood still: first hear what the heartbeats have to say.
+      setImmediate(() => this.#doubt());
     }, WATCH_MS);
   }
 
-  hold(runId: string, epoch: number): void {
-    this.#held.set(runId, { epoch, untilMs: performance.now() + this.#options.leaseMs });
+  /** A claim that was sent at this moment gave the run to this worker. */
+  hold(runId: string, epoch: number, sentMs: number): void {
+    this.#held.set(runId, { epoch, untilMs: sentMs + this.#options.leaseMs });
     this.#changed = true;
   }
 
-  /** A write of the run has extended its lease. */
-  extended(runId: string): void {
+  /** A write that was sent at this moment has extended its lease: how long ago its answer was given nobody knows. */
+  extended(runId: string, sentMs: number): void {
     const held = this.#held.get(runId);
-    if (held !== undefined) held.untilMs = performance.now() + this.#options.leaseMs;
+    if (held !== undefined) held.untilMs = Math.max(held.untilMs, sentMs + this.#options.leaseMs);
+  }
+
+  /** True while nobody else can have the run. False also says that this process may have stood still for long. */
+  trusts(runId: string): boolean {
+    const held = this.#held.get(runId);
+    return held !== undefined && this.#isTrusted(held.untilMs);
   }
 
   release(runId: string): void {
@@ -108,10 +116,10 @@ export class LeaseKeeper {
   }
 
   #doubt(): void {
-    const { leaseMs, onDoubt } = this.#options;
-    const now = performance.now();
-    for (const [runId, held] of this.#held) {
-      if (now > held.untilMs - leaseMs * (1 - LEASE_TRUSTED_PART)) onDoubt(runId);
-    }
+    for (const [runId, held] of this.#held) if (!this.#isTrusted(held.untilMs)) this.#options.onDoubt(runId);
+  }
+
+  #isTrusted(untilMs: number): boolean {
+    return performance.now() <= untilMs - this.#options.leaseMs * (1 - LEASE_TRUSTED_PART);
   }
 }

@@ -38,7 +38,10 @@ export interface OwnerOf<Run> {
   onReleased(execution: Run): void;
   /** The run is no longer this worker's business. */
   onOver(execution: Run): void;
-  onLeaseExtended(execution: Run): void;
+  /** A write that was sent at this moment has extended the run's lease. */
+  onLeaseExtended(execution: Run, sentMs: number): void;
+  /** True while nobody else can have the run: whatever starts now does not happen twice. */
+  trusts(runId: string): boolean;
   /** Entries were committed, messages sent, or runs made claimable: whoever listens may look. */
   hint(topic: "journal" | "ready" | "inbox" | "finished", runId: string): void;
   /** The code of a released run asks for something: put it back into the queue. */

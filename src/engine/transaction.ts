@@ -4,7 +4,7 @@ import { fromFailure, toFailure } from "../domain/failure.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Transaction } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
-import { type Append, appendEntries } from "../store/journal.ts";
+import { type Append, appendEntries, type NewEntry } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
 import { metaOf } from "./replay.ts";
 import type { Scope } from "./scope.ts";
@@ -112,13 +112,21 @@ class Attempt {
   }
 
   async run(tx: Transaction): Promise<void> {
-    const { journal, runId, epoch, owner } = this.#execution;
+    const { journal, runId, owner } = this.#execution;
+    if (!owner.trusts(runId)) await this.#fence(tx, []);
     this.encoded = await this.#runBody(tx);
     const entry = journal.compose(KIND.step, this.#key, `"n":1,"tx":true`, this.encoded);
     await journal.storeBlobs();
-    this.append = { runId, epoch, first: this.#first, entries: [entry] };
+    await this.#fence(tx, [entry]);
+  }
+
+  /** Appends, which fails when the run is somebody else's by now; with no entries it only asks. */
+  async #fence(tx: Transaction, entries: readonly NewEntry[]): Promise<void> {
+    const { runId, epoch, owner } = this.#execution;
+    const append: Append = { runId, epoch, first: this.#first, entries };
+    if (entries.length > 0) this.append = append;
     const { workerId, leaseMs } = owner.committer;
-    const [held] = await appendEntries(tx, workerId, leaseMs, [this.append]);
+    const [held] = await appendEntries(tx, workerId, leaseMs, [append]);
     if (held === undefined) throw new Fenced();
   }
 

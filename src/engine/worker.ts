@@ -78,12 +78,12 @@ export class Worker implements ExecutionOwner {
     this.#leases = new LeaseKeeper({
       ...options,
       onBeat: (row) => this.#heard(row.run_id, row.held, row.cancel, row.inbox_seq),
-      onDoubt: (runId) => this.#running.get(runId)?.lose(),
+      onDoubt: (runId) => this.#doubt(runId),
     });
     this.#claims = new ClaimLoop({
       ...options,
       freeSlots: () => (this.#draining === null ? options.slots - this.#running.size : 0),
-      onClaimed: (claims) => this.#take(claims),
+      onClaimed: (claims, sentMs) => this.#take(claims, sentMs),
       onError: (error) => this.log("error", "claiming failed", { error }),
     });
     this.#ticker = new Ticker({
@@ -156,8 +156,12 @@ export class Worker implements ExecutionOwner {
     this.hint("ready", execution.runId);
   }
 
-  onLeaseExtended(execution: Execution): void {
-    this.#leases.extended(execution.runId);
+  onLeaseExtended(execution: Execution, sentMs: number): void {
+    this.#leases.extended(execution.runId, sentMs);
+  }
+
+  trusts(runId: string): boolean {
+    return this.#leases.trusts(runId);
   }
 
   hint(topic: Topic, runId: string): void {
@@ -191,17 +195,18 @@ export class Worker implements ExecutionOwner {
 
   async #takeIsolated(runId: string): Promise<void> {
     const { db, workerId, leaseMs } = this.#options;
+    const sentMs = performance.now();
     const claim = await claimIsolated(db, workerId, leaseMs, runId);
     if (claim === null) this.log("warn", "the isolated run is not there to be claimed", { runId });
-    else await this.#take([claim]);
+    else await this.#take([claim], sentMs);
   }
 
   /** Starts what was claimed: warm ones go on, the others replay; their journals come in one query. */
-  async #take(claims: Claimed[]): Promise<void> {
+  async #take(claims: Claimed[], sentMs: number): Promise<void> {
     const cold: Claimed[] = [];
     for (const claim of claims) {
       this.clock.observe(claim.now_at);
-      this.#leases.hold(claim.run_id, claim.epoch);
+      this.#leases.hold(claim.run_id, claim.epoch, sentMs);
       const warm = this.#warm.take(claim.run_id, claim.epoch, claim.journal_seq);
       if (warm === null) cold.push(claim);
       else {
@@ -259,6 +264,12 @@ export class Worker implements ExecutionOwner {
     const state = states.find((s) => s.thread_no === claim.thread_no);
     if (state !== undefined) execution.threadState = await execution.values.load(state.state, state.state_blob);
     await execution.start();
+  }
+
+  /** A run whose journal is still being read asks for its lease itself before it starts anything. */
+  #doubt(runId: string): void {
+    const execution = this.#running.get(runId);
+    if (execution !== PLACEHOLDER) execution?.lose();
   }
 
   #forget(execution: Execution): void {
