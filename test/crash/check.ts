@@ -78,3 +78,16 @@ async function lostSubmits(db: Database, file: string): Promise<string[]> {
     ...doubled.map((what) => `I3: the submit ${what} was answered with two runs`),
   ];
 }
+
+/** Where unfinished runs stand, for whoever must find out why. */
+export async function standstill(db: Database): Promise<string> {
+  const rows = await db.query(
+    `select r.agent, l.state, l.epoch, l.need, l.inbox_seq, l.cancel, l.pause_reason, l.expires_at - clock_timestamp() as lease, l.worker_id,
+       (select array_agg(w.key) from longhaul.waits w where w.run_id = l.run_id) as waits,
+       (select array_agg(i.key) from longhaul.inbox i where i.run_id = l.run_id) as inbox,
+       (select d.due_at - clock_timestamp() from longhaul.later d where d.run_id = l.run_id) as due,
+       (select array_agg(concat_ws(' ', j.seq, j.epoch, j.kind, j.key) order by j.seq) from longhaul.journal j where j.run_id = l.run_id) as journal
+       from longhaul.live l join longhaul.runs r using (run_id)`,
+  );
+  return rows.map((row) => JSON.stringify(row)).join("\n  ");
+}

@@ -1,7 +1,7 @@
 // Tries one crash point: the workload runs, the fault strikes, somebody finishes the work, and everything is checked.
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import { type Arena, LEASE_MS } from "./arena.ts";
-import { brokenInvariants, contradictions, outcomeOf } from "./check.ts";
+import { brokenInvariants, contradictions, outcomeOf, standstill } from "./check.ts";
 import { Counter, Striker } from "./fault.ts";
 import { nameOf, type Point } from "./point.ts";
 import type { Victim } from "./victim.ts";
@@ -22,6 +22,7 @@ export interface Report {
 }
 
 const PATIENCE_MS = 30_000;
+const OUTPUT_CHARS = 2_000;
 /** A thawed victim has said what it had to say when it is quiet for so long. */
 const QUIET_MS = 150;
 
@@ -68,11 +69,12 @@ export async function tryPoint(arena: Arena, point: Point, clean: Clean, victim:
     violations.push(...(await brokenInvariants(arena.db, "at the end")));
     violations.push(...(await contradictions(arena, file, point.fault === "cut" || point.fault === "outage")));
   } catch (error) {
-    violations.push(String(error), ...(await brokenInvariants(arena.db, "stuck")));
+    violations.push(String(error), await standstill(arena.db), ...(await brokenInvariants(arena.db, "stuck")));
   } finally {
     await stage.close();
   }
-  if (violations.length > 0 && victim.output !== "") violations.push(`the victim said: ${victim.output}`);
+  if (violations.length > 0 && victim.output !== "")
+    violations.push(`the victim said: ${victim.output.slice(0, OUTPUT_CHARS)}`);
   return { name: nameOf(point), struck: striker.struck, violations, ms: performance.now() - startMs };
 }
 

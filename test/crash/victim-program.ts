@@ -1,7 +1,7 @@
 // The process that is killed, frozen and cut off: waits for its orders, then runs a workload through the proxy.
 import { connect } from "../../src/index.ts";
 import { acknowledge, witness } from "./witness.ts";
-import { workloadNamed } from "./workloads.ts";
+import { insistently, workloadNamed } from "./workloads.ts";
 
 export interface Orders {
   readonly url: string;
@@ -18,15 +18,17 @@ process.send?.("ready");
 
 async function obey({ url, workload, file, leaseMs }: Orders): Promise<void> {
   const { agents, victim, warmMs, submit } = workloadNamed(workload);
-  const longhaul = await connect({
-    url,
-    agents: agents((step) => witness(file, step)),
-    worker: victim === "worker" ? { leaseMs, tickMs: 100, warmMs, graceMs: 150, drainMs: 100 } : false,
-    migrate: false,
-    log: (level, message, fields) => {
-      if (level !== "debug") console.error(`${level}: ${message}`, fields ?? "");
-    },
-  });
+  const longhaul = await insistently(() =>
+    connect({
+      url,
+      agents: agents((step) => witness(file, step)),
+      worker: victim === "worker" ? { leaseMs, tickMs: 100, warmMs, graceMs: 150, drainMs: 100 } : false,
+      migrate: false,
+      log: (level, message, fields) => {
+        if (level !== "debug") console.error(`${level}: ${message}`, fields ?? "");
+      },
+    }),
+  );
   if (victim === "worker") return;
   await submit(longhaul, (ack, runId) => acknowledge(file, { ack, runId }));
   await longhaul.close();

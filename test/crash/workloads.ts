@@ -242,8 +242,8 @@ const client: Workload = {
   },
 };
 
-/** Again and again, as long as the database cannot be reached. */
-async function insistently<T>(work: () => Promise<T>): Promise<T> {
+/** Again and again, as long as the database cannot be reached: what a client or a supervisor does. */
+export async function insistently<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await work();
