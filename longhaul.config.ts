@@ -1,0 +1,6 @@
+// What `npm start` serves in this repository: the example agents.
+import { defineConfig } from "./src/index.ts";
+
+export default defineConfig({
+  agents: ["examples/*/agent.ts"],
+});
