@@ -24,11 +24,21 @@ export async function runningDatabase({ settings }: Project): Promise<DatabaseHa
   return { url: found.url, embeddedIn: settings.dataDir, stop: () => Promise.resolve() };
 }
 
-/** The database for a program that serves: an embedded one is started, or shared if it runs already. */
-export async function ownDatabase({ settings }: Project, say: (message: string) => void): Promise<DatabaseHandle> {
+/**
+ * The database for a program that serves. An embedded one is started; if it runs already it is shared, or, when this program
+ * shall be the `only` owner, that is an error. One whose owner was killed is taken over in any case.
+ *
+ * @throws DATA_DIR_IN_USE, DATA_DIR_UNUSABLE, EMBEDDED_UNSUPPORTED, EMBEDDED_FAILED
+ */
+export async function ownDatabase(
+  { settings }: Project,
+  say: (message: string) => void,
+  only = false,
+): Promise<DatabaseHandle> {
   if (settings.databaseUrl !== undefined) return named(settings.databaseUrl);
   const { startEmbedded } = await import("../embedded/index.ts");
-  const embedded = await startEmbedded({ dataDir: settings.dataDir, log: say });
+  const ifRunning = only ? "fail" : "adopt";
+  const embedded = await startEmbedded({ dataDir: settings.dataDir, log: say, ifRunning });
   return { url: embedded.url, embeddedIn: settings.dataDir, stop: () => embedded.stop() };
 }
 

@@ -55,7 +55,7 @@ export interface Running {
 /**
  * Database, server and workers until told to stop. A worker that dies is replaced, and what it held goes on at once.
  *
- * @throws CONFIG_NOT_FOUND, CONFIG_INVALID, DATABASE_UNAVAILABLE, PORT_IN_USE, WORKER_NOT_STARTED
+ * @throws CONFIG_NOT_FOUND, CONFIG_INVALID, DATABASE_UNAVAILABLE, DATA_DIR_IN_USE, PORT_IN_USE, WORKER_NOT_STARTED
  */
 export function start(input: StartInput, context: Context): AsyncIterable<StartNews> {
   const live = ({ context: { stop } }: Running): Promise<void> => aborted(stop.signal);
@@ -92,7 +92,8 @@ async function setUp(
   // Before anything is started: most mistakes are in here.
   await project.agents();
   const log = await context.log(project);
-  const database = await ownDatabase(project, (message) => log("info", message));
+  // A second installation on the same data would lose its database with the first.
+  const database = await ownDatabase(project, (message) => log("info", message), true);
   down.defer(() => database.stop());
   const connect = (of: Project): Promise<Longhaul> => connectServer(context, of, database.url);
   const connection = switchable(await connect(project));

@@ -134,16 +134,28 @@ export const catalogue = {
     hint: "{fix}",
     retryable: false,
   },
+  DATABASE_REFUSED: {
+    status: 503,
+    message: "PostgreSQL refuses the connection: {reason}.",
+    hint: "Check user, password, database and TLS in DATABASE_URL, and what the server's pg_hba.conf lets in.",
+    retryable: false,
+  },
   DATABASE_UNAVAILABLE: {
     status: 503,
     message: "PostgreSQL cannot be reached: {reason}.",
-    hint: "Check that the server runs and that DATABASE_URL is right, then send the request again with the same key.",
+    hint: "Check that the server runs and that DATABASE_URL is right. A request may be sent again with the same key.",
     retryable: true,
   },
   DATA_DIR_IN_USE: {
     status: 409,
     message: "The data directory {dataDir} belongs to a running Longhaul process (pid {pid}).",
     hint: "Stop that process, or give this one a data directory of its own.",
+    retryable: false,
+  },
+  DATA_DIR_UNUSABLE: {
+    status: 500,
+    message: "The data directory {dataDir} cannot be used: {reason}.",
+    hint: "Name a folder that this user may write to (--data-dir or LONGHAUL_DATA_DIR), or set DATABASE_URL.",
     retryable: false,
   },
   DEPTH_LIMIT: {

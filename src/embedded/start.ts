@@ -1,9 +1,9 @@
 // Starting the embedded PostgreSQL of a data directory, or adopting the one that already runs there.
-import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fail } from "../domain/errors.ts";
 import { type Binaries, prepareBinaries } from "./binaries.ts";
 import { type Cluster, openCluster, SUPERUSER } from "./cluster.ts";
+import { makeDataDir } from "./data-dir.ts";
 import { isOwner, lastOwner, liveOwner, type Owner, releaseOwnership, takeOwnership } from "./owner.ts";
 import { type Postmaster, runningPostmaster } from "./postmaster.ts";
 import { chooseRunAs, type RunAs } from "./run-as.ts";
@@ -48,11 +48,11 @@ interface Site {
 /**
  * Gives a running PostgreSQL on this data directory: makes the cluster at the first call, starts the server, or adopts the
  * one that runs. The server outlives a killed parent; the next start finds it. Throws DATA_DIR_IN_USE,
- * EMBEDDED_UNSUPPORTED, EMBEDDED_FAILED.
+ * DATA_DIR_UNUSABLE, EMBEDDED_UNSUPPORTED, EMBEDDED_FAILED.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const dataDir = resolve(options.dataDir);
-  mkdirSync(dataDir, { recursive: true });
+  makeDataDir(dataDir);
   return await withStartLock(dataDir, async () => {
     const clusterDir = join(dataDir, "postgres");
     const owner = liveOwner(dataDir);

@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { closeThreads } from "../agents/cpu.ts";
 import type { AnyAgent } from "../agents/ctx.ts";
 import { toProgram } from "../agents/program.ts";
+import { expectedUrl } from "../domain/database-url.ts";
 import { fail } from "../domain/errors.ts";
 import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
 import { startEmbedded } from "../embedded/index.ts";
@@ -70,11 +71,12 @@ export interface ConnectOptions {
 /**
  * Opens an installation.
  *
- * @throws DATABASE_UNAVAILABLE, SCHEMA_TOO_NEW, EMBEDDED_UNSUPPORTED, AGENT_INVALID
+ * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, DATABASE_REFUSED, SCHEMA_TOO_NEW, EMBEDDED_UNSUPPORTED, AGENT_INVALID
  */
 export async function connect(options: ConnectOptions = {}): Promise<LonghaulProcess> {
   const log: Logger = options.log ?? quiet;
   const url = options.url ?? process.env["DATABASE_URL"];
+  if (url !== undefined && url !== "") checkUrl(url, options.url === undefined ? "DATABASE_URL" : "connect({ url })");
   const embedded =
     url === undefined || url === "" ? await startEmbedded({ dataDir: options.dataDir ?? ".longhaul" }) : null;
   const db = openDatabase({
@@ -221,6 +223,11 @@ async function checkServer(db: Database, log: Logger): Promise<void> {
   for (const found of await preflight(db)) {
     if (found.ok) continue;
     const { check, value, hint } = found;
+function checkUrl(url: string, place: string): void {
+  const expected = expectedUrl(url);
+  if (expected !== null) throw fail("CONFIG_INVALID", { place, problem: "it is no URL", fix: `Make it ${expected}.` });
+}
+
     if (found.level === "error" && process.env["LONGHAUL_ALLOW_UNSAFE"] !== "1")
       throw fail("SERVER_UNSAFE", { check, value, hint });
     log("warn", `PostgreSQL: ${check} is ${value}`, { hint });

@@ -1,4 +1,6 @@
 // What values a setting takes: each check gives the value, or says in a few words what it should have been.
+
+import { expectedUrl } from "../domain/database-url.ts";
 import { isLonghaulError } from "../domain/errors.ts";
 import { checkKey } from "../domain/key.ts";
 
@@ -8,6 +10,11 @@ export type Checked<Value> = { readonly value: Value } | { readonly expected: st
 
 export const text: Check<string> = (raw) =>
   typeof raw === "string" && raw !== "" ? { value: raw } : { expected: "a text that is not empty" };
+
+export const databaseUrl: Check<string> = (raw) => {
+  const expected = expectedUrl(typeof raw === "string" ? raw : "");
+  return expected === null ? { value: String(raw) } : { expected };
+};
 
 /** A whole number from `min` to `max`, also written as text. */
 export function count(min: number, max: number): Check<number> {

@@ -1,6 +1,17 @@
 // Every setting: its flag, its environment variables, its place in the config file, its default, and what values it takes.
 import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT, WORKER_SLOTS_MAX } from "../domain/limits.ts";
-import { type Check, checkQueue, checkTenant, choice, count, list, port, text, yesOrNo } from "./setting-checks.ts";
+import {
+  type Check,
+  checkQueue,
+  checkTenant,
+  choice,
+  count,
+  databaseUrl,
+  list,
+  port,
+  text,
+  yesOrNo,
+} from "./setting-checks.ts";
 
 export interface SettingSpec<Value> {
   /** What it is, for `--help` and the reference. */
@@ -37,7 +48,7 @@ export const settingSpecs = {
     otherwise: "the embedded PostgreSQL in the data directory",
     placeholder: "url",
     secret: true,
-    check: text,
+    check: databaseUrl,
   }),
   schema: spec({
     summary: "Schema in which everything of Longhaul lives",

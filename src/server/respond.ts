@@ -49,7 +49,7 @@ function errorBody(error: LonghaulError, requestId: string | undefined): Record<
 
 /** Where the database is, and why it cannot be reached, is for the log. */
 function outward(c: Ctx, error: LonghaulError, log: ServerLog): LonghaulError {
-  if (error.code !== "DATABASE_UNAVAILABLE") return error;
+  if (error.code !== "DATABASE_UNAVAILABLE" && error.code !== "DATABASE_REFUSED") return error;
   log.warn({ requestId: c.var.requestId, path: c.req.path, reason: error.message }, "the database cannot be reached");
   return fail("DATABASE_UNAVAILABLE", { reason: "no connection" });
 }

@@ -4,6 +4,10 @@ import { fail, isLonghaulError, type LonghaulError } from "../domain/errors.ts";
 const SOCKET_CODES = /^(ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
 /** 08 connection, 25P03 and 57P05 idle time-outs, 53300 too many connections, 57P01..57P03 shutting down or starting. */
 const LOST_STATES = /^(08...|25P03|25P04|53300|57P01|57P02|57P03|57P05)$/;
+/** 28000 and 28P01 user or password, 3D000 no such database: the server is there, and lets nobody in who comes like this. */
+const REFUSED_STATES =
+  /^(28000|28P01|3D000|CERT_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|ERR_TLS_\w+)$/;
+const REFUSED_MESSAGES = /^(SASL|The server does not support SSL|There was an error establishing an SSL)/;
 const DRIVER_MESSAGES =
   /^(Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|Client (has encountered|was closed|is closed)|Cannot use a pool after calling end)/;
 /** Deadlock, serialisation failure, lock time-out: the transaction did nothing and may be run again. */
@@ -20,9 +24,11 @@ export function errorState(error: unknown): string | undefined {
  * way is then unknown: it may have committed. Look before doing it again.
  */
 export function isConnectionLost(error: unknown): boolean {
-  if (isLonghaulError(error)) return error.code === "DATABASE_UNAVAILABLE";
+  if (isLonghaulError(error)) return error.code === "DATABASE_UNAVAILABLE" || error.code === "DATABASE_REFUSED";
   if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isConnectionLost);
   if (!(error instanceof Error)) return false;
+  // A password that is being changed must not fail the runs of those who came before.
+  if (isRefused(error)) return true;
   const state = errorState(error);
   if (state === "ENOENT") return "syscall" in error && error.syscall === "connect";
   if (state !== undefined) return SOCKET_CODES.test(state) || LOST_STATES.test(state);
@@ -35,14 +41,21 @@ export function isRetryable(error: unknown): boolean {
   return state !== undefined && RETRYABLE_STATES.has(state);
 }
 
-/** Turns a lost connection into DATABASE_UNAVAILABLE for the outside, and leaves every other error as it is. */
+/** True when the server is there and would not have us: wrong user, password or database, or no agreement about TLS. */
+function isRefused(error: Error): boolean {
+  const state = errorState(error);
+  return state === undefined ? REFUSED_MESSAGES.test(error.message) : REFUSED_STATES.test(state);
+}
+
+/** Turns a lost connection into DATABASE_UNAVAILABLE or DATABASE_REFUSED for the outside, and leaves every other error as it is. */
 export function asUnavailable(error: unknown): unknown {
   if (!isConnectionLost(error) || isLonghaulError(error)) return error;
   return unavailable(error);
 }
 
 function unavailable(cause: unknown): LonghaulError {
-  return fail("DATABASE_UNAVAILABLE", { reason: reasonOf(cause) }, { cause });
+  const code = cause instanceof Error && isRefused(cause) ? "DATABASE_REFUSED" : "DATABASE_UNAVAILABLE";
+  return fail(code, { reason: reasonOf(cause) }, { cause });
 }
 
 function reasonOf(error: unknown): string {

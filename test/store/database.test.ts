@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDatabase } from "../../src/store/database.ts";
 import { asUnavailable, isConnectionLost, isRetryable } from "../../src/store/driver-errors.ts";
-import { databaseUrl, type FreshDatabase, freshDatabase } from "../support/postgres.ts";
+import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 
 let fresh: FreshDatabase;
 beforeAll(async () => {
@@ -172,10 +172,21 @@ describe("lost connections", () => {
     expect(asUnavailable(error)).toBe(error);
   });
 
-  test("an unknown database is an error of its own, not an outage", async () => {
-    const db = openDatabase({ url: databaseUrl(fresh.url, "no_such_database") });
-    expect(isConnectionLost(await rejection(db.query("select 1")))).toBe(false);
+  test.each([
+    ["database", (url: URL) => (url.pathname = "/no_such_database"), "no_such_database"],
+    ["password", (url: URL) => (url.password = "wrong"), "password authentication failed"],
+    ["user", (url: URL) => (url.username = "no_such_user"), "no_such_user"],
+  ])("a wrong %s is no connection, and DATABASE_REFUSED for the outside", async (_, spoil, reason) => {
+    const url = new URL(fresh.url);
+    spoil(url);
+    const db = openDatabase({ url: url.href });
+    const error = await rejection(db.query("select 1"));
     await db.end();
+    expect(isConnectionLost(error)).toBe(true);
+    const outside = asUnavailable(error);
+    expect(outside).toMatchObject({ code: "DATABASE_REFUSED", status: 503, retryable: false, cause: error });
+    expect(isConnectionLost(outside)).toBe(true);
+    expect((outside as Error).message).toContain(reason);
   });
 });
 
