@@ -21,7 +21,7 @@ const DRAIN_GRACE_MS = 5_000;
 /** Starts the workers; at the teardown they drain, and the second Ctrl-C kills them. */
 export function superviseWorkers(options: SuperviseOptions, down: Teardown): WorkerProcess[] {
   const { processes, spawn, longhaul, stop, drainMs, waitForChange, report } = options;
-  const free = (workerId: string): Promise<number> => longhaul.freeWorker(workerId);
+  const free = (workerId: string): Promise<number> => longhaul.freeWorker(workerId, { canIsolate: true });
   const drainLimitMs = drainMs + DRAIN_GRACE_MS;
   const workers = Array.from({ length: processes }, () => {
     return new WorkerProcess({ spawn, free, report, stop: stop.signal, drainLimitMs, waitForChange });

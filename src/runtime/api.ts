@@ -203,7 +203,7 @@ export interface Longhaul extends Tenant {
   /** Id of the worker in this process, or null. */
   readonly workerId: string | null;
   /** Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it. */
-  freeWorker(workerId: string): Promise<number>;
+  freeWorker(workerId: string, options?: { readonly canIsolate?: boolean }): Promise<number>;
   /** True when the database answers. */
   healthy(): Promise<boolean>;
   /** Drains this process's worker if it has one, closes connections, stops the embedded database if this process started it. */

@@ -188,11 +188,16 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     }
   }
 
-  /** Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it. */
-  async freeWorker(workerId: string): Promise<number> {
+  /**
+   * Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it.
+   * `canIsolate`: a run that keeps dying may be set aside for a worker that tries it alone. Default: whether ours does.
+   */
+  async freeWorker(workerId: string, options: { readonly canIsolate?: boolean } = {}): Promise<number> {
     const freed = await answering(() => freeWorker(this.database, workerId));
     if (freed > 0) {
-      await answering(() => sweep(this.database, freed + 100, CRASHES_MAX, true));
+      await answering(() =>
+        sweep(this.database, freed + 100, CRASHES_MAX, options.canIsolate ?? this.#worker?.canIsolate ?? false),
+      );
       this.#installation.doorbell.ring("ready", workerId);
     }
     return freed;
