@@ -223,16 +223,16 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   }
 }
 
-/** What would make a promise untrue is refused or said loudly before anything is acknowledged (invariants 4 and 6). */
-async function checkServer(db: Database, log: Logger): Promise<void> {
-  for (const found of await preflight(db)) {
-    if (found.ok) continue;
-    const { check, value, hint } = found;
 function checkUrl(url: string, place: string): void {
   const expected = expectedUrl(url);
   if (expected !== null) throw fail("CONFIG_INVALID", { place, problem: "it is no URL", fix: `Make it ${expected}.` });
 }
 
+/** What would make a promise untrue is refused or said loudly before anything is acknowledged (invariants 4 and 6). */
+async function checkServer(db: Database, log: Logger): Promise<void> {
+  for (const found of await preflight(db)) {
+    if (found.ok) continue;
+    const { check, value, hint } = found;
     if (found.level === "error" && process.env["LONGHAUL_ALLOW_UNSAFE"] !== "1")
       throw fail("SERVER_UNSAFE", { check, value, hint });
     log("warn", `PostgreSQL: ${check} is ${value}`, { hint });
