@@ -165,9 +165,9 @@ end $$;
 -- which their cancel was asked for.
 create function longhaul.end_idle(p_run uuid[], p_status text, p_reason text) returns longhaul.item[] language plpgsql as $$
 begin
-  perform 1 from longhaul.live p where p.run_id in (select l.parent_id from longhaul.live l where l.run_id = any(p_run)) order by p.run_id desc for update;
-  perform 1 from longhaul.threads t join longhaul.live l on l.thread_no = t.thread_no where l.run_id = any(p_run) order by t.thread_no for update of t;
-  delete from longhaul.thread_queue q using longhaul.live l where l.run_id = any(p_run) and q.thread_no = l.thread_no and q.run_id = l.run_id;
+  perform 1 from longhaul.live p where p.run_id = any(array(select l.parent_id from longhaul.live l where l.run_id = any(p_run))) order by p.run_id desc for update;
+  perform 1 from longhaul.threads t where t.thread_no = any(array(select l.thread_no from longhaul.live l where l.run_id = any(p_run))) order by t.thread_no for update;
+  delete from longhaul.thread_queue q where q.run_id = any(p_run) and q.thread_no = any(array(select l.thread_no from longhaul.live l where l.run_id = any(p_run)));
   delete from longhaul.waits w where w.run_id = any(p_run);
   delete from longhaul.later d where d.run_id = any(p_run);
   update longhaul.live l set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1 where l.run_id = any(p_run);
@@ -182,12 +182,15 @@ end $$;
 -- Takes runs that nobody holds out of the ready index, lanes in one sorted pass.
 create function longhaul.unready(p_run uuid[]) returns void language plpgsql as $$
 begin
-  perform 1 from longhaul.lanes n where n.lane_id in (select l.lane_id from longhaul.live l where l.run_id = any(p_run)) order by n.lane_id for update;
+  perform 1 from longhaul.lanes n where n.lane_id = any(array(select l.lane_id from longhaul.live l where l.run_id = any(p_run))) order by n.lane_id for update;
   with gone as (
-    delete from longhaul.ready r using longhaul.live l
-     where l.run_id = any(p_run) and r.lane_id = l.lane_id and r.prio = l.prio and r.run_id = l.run_id returning r.lane_id
+    delete from longhaul.ready r where r.ctid = any(array(
+      select y.ctid from longhaul.live l cross join lateral (
+        select x.ctid from longhaul.ready x where x.lane_id = l.lane_id and x.prio = l.prio and x.run_id = l.run_id offset 0) y
+       where l.run_id = any(p_run))) returning r.lane_id
   ), counted as (select g.lane_id, count(*)::int n from gone g group by 1)
-  update longhaul.lanes l set ready = l.ready - c.n, runnable = l.runnable and l.ready - c.n > 0 from counted c where l.lane_id = c.lane_id;
+  update longhaul.lanes l set ready = l.ready - c.n, runnable = l.runnable and l.ready - c.n > 0 from counted c
+   where l.lane_id = c.lane_id and l.lane_id = any(array(select g.lane_id from gone g));
 end $$;
 
 -- Cancels one run. 'cancelled': it ended here and now. 'requested': its worker will stop it. 'finished', 'unknown'.

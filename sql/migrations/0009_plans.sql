@@ -8,6 +8,7 @@ create index journal_checkpoints on longhaul.journal (run_id, seq) where kind = 
 alter table longhaul.tenants   set (vacuum_truncate = off);
 alter table longhaul.lanes     set (vacuum_truncate = off);
 alter table longhaul.threads   set (vacuum_truncate = off);
+alter table longhaul.thread_queue set (vacuum_truncate = off);
 alter table longhaul.approvals set (vacuum_truncate = off);
 alter table longhaul.runs      set (vacuum_truncate = off);
 alter table longhaul.live      set (vacuum_truncate = off);
@@ -27,6 +28,7 @@ insert into longhaul.lanes (lane_id, queue, tenant_id, build) overriding system 
 select -row_number() over (), '', id || repeat('-', 1900), '' from longhaul.filler(128) id;
 insert into longhaul.threads (thread_no, tenant_id, thread_id, agent) overriding system value
 select -row_number() over (), '', id, repeat('-', 1900) from longhaul.filler(192) id;
+insert into longhaul.thread_queue (thread_no, seq, run_id) select -row_number() over (), 0, id from longhaul.filler(10000) id;
 insert into longhaul.approvals (approval_id, run_id, tenant_id, step_key, kind, name, request_hash)
 select id, id, '', '', 'approval', repeat('-', 1900), '' from longhaul.filler(256) id;
 insert into longhaul.runs (run_id, root_id, lane_id, tenant_id, agent, build, queue)
@@ -43,6 +45,7 @@ insert into longhaul.waits (run_id, key, label) select id, '', repeat('-', 1900)
 delete from longhaul.tenants   where tenant_id in (select id || repeat('-', 1900) from longhaul.filler(128) id);
 delete from longhaul.lanes     where lane_id < 0;
 delete from longhaul.threads   where thread_no < 0;
+delete from longhaul.thread_queue where thread_no < 0;
 delete from longhaul.approvals where approval_id in (select longhaul.filler(256));
 delete from longhaul.runs      where run_id in (select longhaul.filler(256));
 delete from longhaul.live      where run_id in (select longhaul.filler(256));
