@@ -1,0 +1,86 @@
+// Rows for tests that speak to the store directly, without a worker.
+
+import { newId } from "../../src/engine/ids.ts";
+import { type Claimed, claimRuns } from "../../src/store/claim.ts";
+import type { Database } from "../../src/store/database.ts";
+import { type NewRun, type Submitted, submitRuns } from "../../src/store/submit.ts";
+
+/** A run as a submit would store it. */
+export function aRun(changes: Partial<NewRun> = {}): NewRun {
+  const runId = changes.runId ?? newId();
+  return {
+    runId,
+    rootId: runId,
+    parentId: null,
+    parentKey: null,
+    depth: 0,
+    detached: false,
+    forkedFrom: null,
+    tenant: "t",
+    agent: "a",
+    build: "b",
+    queue: "q",
+    band: 1,
+    priority: 100,
+    threadId: null,
+    rejectIfBusy: false,
+    idempotencyKey: null,
+    requestHash: null,
+    input: "null",
+    inputBlob: null,
+    options: "{}",
+    metadata: "{}",
+    runAt: null,
+    ...changes,
+  };
+}
+
+export function submit(db: Database, ...runs: readonly Partial<NewRun>[]): Promise<Submitted[]> {
+  return submitRuns(db, runs.map(aRun));
+}
+
+/** Claims for a worker of one's own, as many as there are. */
+export function claim(
+  db: Database,
+  { workerId = newId(), count = 100, queue = "q", build = "b", leaseMs = 60_000, lanes = 100 } = {},
+): Promise<Claimed[]> {
+  return claimRuns(db, {
+    workerId,
+    leaseMs,
+    queue,
+    builds: [build, build, build],
+    bands: [0, 1, 2],
+    count,
+    lanes,
+    floor: 0,
+  });
+}
+
+/** A run that is submitted and claimed. */
+export async function aHeldRun(
+  db: Database,
+  changes: Partial<NewRun> = {},
+): Promise<{ run: Claimed; workerId: string }> {
+  const workerId = newId();
+  const queue = changes.queue ?? newId();
+  const [row] = await submit(db, { ...changes, queue });
+  const [run] = await claim(db, { workerId, queue, build: changes.build ?? "b" });
+  if (run === undefined || run.run_id !== row?.run_id) throw new Error("the run could not be claimed");
+  return { run, workerId };
+}
+
+export async function liveRow(db: Database, runId: string): Promise<Record<string, unknown> | undefined> {
+  const [row] = await db.query("select * from longhaul.live where run_id = $1", [runId]);
+  return row;
+}
+
+/** Counters that do not equal what they count: nothing, when all is well (23). */
+export function wrongCounters(db: Database): Promise<Record<string, unknown>[]> {
+  return db.query(`
+    select 'lane ' || l.lane_id as what, l.ready as said, (select count(*) from longhaul.ready r where r.lane_id = l.lane_id) as counted
+      from longhaul.lanes l where l.ready <> (select count(*) from longhaul.ready r where r.lane_id = l.lane_id)
+    union all
+    select 'tenant ' || t.queue || ' ' || t.tenant_id, t.in_flight, c.n from longhaul.tenants t
+     cross join lateral (select count(*) as n from longhaul.live v join longhaul.lanes l using (lane_id)
+                          where v.state = 'running' and l.queue = t.queue and l.tenant_id = t.tenant_id) c where t.in_flight <> c.n`);
+}
