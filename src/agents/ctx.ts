@@ -33,7 +33,7 @@ export interface Agent<In = unknown, Out = unknown> {
 // biome-ignore lint/suspicious/noExplicitAny: an agent of whatever input and output
 export type AnyAgent = Agent<any, any>;
 export type AgentInput<A> = A extends Agent<infer I, unknown> ? I : never;
-export type AgentOutput<A> = A extends Agent<never, infer O> ? O : never;
+export type AgentOutput<A> = A extends { readonly run: (...given: never[]) => infer R } ? Awaited<R> : never;
 
 export interface StepOptions {
   /** What the step depends on: part of its identity, so that a change of code is noticed on replay. */
