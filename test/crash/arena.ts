@@ -11,8 +11,8 @@ import { DatabaseProxy } from "./proxy.ts";
 import { acknowledge, witness } from "./witness.ts";
 import type { Workload } from "./workloads.ts";
 
-/** Short, so that a point takes a second; long enough that a loaded machine does not lose leases by itself. */
-export const LEASE_MS = 1_000;
+/** Of the victim: short, because points wait for it to lapse; long enough that a loaded machine does not lose it by itself. */
+export const LEASE_MS = 1_500;
 
 export class Arena {
   readonly workload: Workload;
@@ -58,7 +58,7 @@ export class Arena {
     return connect({
       url: this.#fresh.url,
       agents: this.workload.agents(onBody),
-      worker: { leaseMs: LEASE_MS, tickMs: 50, warmMs: this.workload.warmMs, graceMs: 150, drainMs: 100 },
+      worker: { tickMs: 50, warmMs: this.workload.warmMs, graceMs: 150, drainMs: 100 },
       migrate: false,
       connections: 4,
     });
@@ -66,6 +66,12 @@ export class Arena {
 
   async submit(file: string): Promise<void> {
     await this.workload.submit(this.outside, (ack, runId) => acknowledge(file, { ack, runId }));
+  }
+
+  /** What a supervisor does that sees its worker die. */
+  async freeDead(): Promise<void> {
+    const dead = await this.db.query<{ worker_id: string }>("select worker_id from longhaul.workers");
+    for (const { worker_id } of dead) await this.outside.freeWorker(worker_id);
   }
 
   /** True when runs were taken in and all of them have ended. */

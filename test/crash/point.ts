@@ -2,11 +2,11 @@
 
 /**
  * What happens to the victim when a request of its has arrived (before) or has been answered (after):
- * - kill: it dies.
+ * - kill: it dies, and its supervisor frees its leases.
  * - cut: that connection is lost; the commit's outcome is unknown to it.
  * - outage: all connections are lost, and no new one comes about for a while.
- * - freeze: it stands still until another worker has its runs, and goes on while that one works.
- * - zombie: it stands still until all is done by others, and goes on then.
+ * - freeze: it stands still until its leases have lapsed and another worker has its runs, and goes on while that one works.
+ * - zombie: it stands still until its leases have lapsed and all is done by others, and goes on then.
  */
 const FAULTS = ["kill", "cut", "outage", "freeze", "zombie"] as const;
 const SIDES = ["before", "after"] as const;
