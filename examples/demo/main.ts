@@ -6,7 +6,7 @@ import { type DemoOptions, HELP, parseOptions } from "./options.ts";
 import { playSceneOne } from "./scene-one.ts";
 import { playSceneTwo, WORKERS_AT_ONCE } from "./scene-two.ts";
 import { Curtain, setStage } from "./stage.ts";
-import type { Tell, Teller } from "./tale.ts";
+import { DemoError, type Tell, type Teller } from "./tale.ts";
 import { jsonTeller } from "./tell-json.ts";
 import { lineTeller } from "./tell-lines.ts";
 import { proofOf, proveRuns, tableOf, verdictsOf } from "./verdicts.ts";
@@ -118,6 +118,7 @@ const NEXT = [
 
 function explained(error: unknown): { message: string; hint: string | null } {
   if (isLonghaulError(error)) return { message: `${error.code}: ${error.message}`, hint: error.hint };
+  if (error instanceof DemoError) return { message: error.message, hint: error.hint };
   return { message: error instanceof Error ? error.message : String(error), hint: null };
 }
 

@@ -6,7 +6,7 @@ import type { Answer } from "./model.ts";
 import type { DemoOptions } from "./options.ts";
 import { workerOf } from "./proof.ts";
 import { type Stage, WORKERS } from "./stage.ts";
-import type { Tell, Who } from "./tale.ts";
+import { DemoError, type Tell, type Who } from "./tale.ts";
 import { type WitnessLine, watchWitness } from "./witness.ts";
 
 export interface SceneOne {
@@ -44,7 +44,7 @@ export async function playSceneOne(
     killer.disarm();
   }
   const result = await stage.longhaul.wait(runId, { abort: stop });
-  if (result.status === "failed") throw new Error(`the run failed: ${result.failure.message}`);
+  if (result.status === "failed") throw failed(result.failure.message);
   const { answer, citations, model } = answerOf(await outputOf(server.url, runId, stop));
   tell({ event: "answer", text: answer, citations, model });
   await stage.crew.fill(WORKERS);
@@ -150,16 +150,17 @@ class Narrator {
   }
 
   #step({ key, data }: RunEvent): void {
-    const { value, durationMs } = data as { value?: unknown; durationMs: number };
+    const { value, failure, durationMs } = data as { value?: unknown; failure?: Error; durationMs: number };
     this.#recorded += 1;
     const step = shortKey(key ?? "");
-    if (step === "plan") this.#queries = value as string[];
+    if (step === "plan") this.#queries = (value ?? []) as string[];
     const bodies = this.#killer.bodiesOf(key ?? "");
-    this.#tell({ event: "step", worker: this.#worker, step, durationMs, detail: this.#detail(step, value), bodies });
+    const detail = failure === undefined ? this.#detail(step, value) : failure.message;
+    const worker = this.#worker;
+    this.#tell({ event: "step", worker, step, durationMs, detail, failed: failure !== undefined, bodies });
   }
 
   #detail(step: string, value: unknown): string {
-    if (value === undefined) return "failed";
     const [name = step, number = "1"] = step.split("#");
     if (name === "index") return `${Number(value).toLocaleString("en-US")} passages can be searched`;
     if (name === "plan") return `${this.#queries.length} searches`;
@@ -167,6 +168,13 @@ class Narrator {
     if (name === "read") return pagesOf(value as { path: string }[]);
     return `${answerOf(value).citations.length} citations`;
   }
+}
+
+function failed(reason: string): DemoError {
+  return new DemoError(
+    `The run failed: ${reason}`,
+    "Without OPENAI_API_KEY and ANTHROPIC_API_KEY it uses offline rules.",
+  );
 }
 
 /** The first step of a name goes by the name alone. */

@@ -75,6 +75,7 @@ export type Tale =
       readonly step: string;
       readonly durationMs: number;
       readonly detail: string;
+      readonly failed: boolean;
       /** How often its body began, the last time included. */
       readonly bodies: number;
     }
@@ -106,6 +107,17 @@ export type Tale =
     }
   | { readonly event: "stopping"; readonly signal: string }
   | { readonly event: "failed"; readonly message: string; readonly hint: string | null };
+
+/** Why the demo cannot go on, and what to do about it. */
+export class DemoError extends Error {
+  override readonly name = "DemoError";
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
 
 export type Tell = (tale: Tale) => void;
 

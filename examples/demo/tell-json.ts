@@ -14,7 +14,7 @@ export function jsonTeller(stream: Pick<NodeJS.WriteStream, "write">): Teller {
         if (nowMs - progressMs < PROGRESS_MS && tale.finished < tale.runs) return;
         progressMs = nowMs;
       }
-      stream.write(`${JSON.stringify({ afterMs: Math.round(nowMs - startedMs), ...tale })}\n`);
+      stream.write(`${JSON.stringify({ elapsedMs: Math.round(nowMs - startedMs), ...tale })}\n`);
     },
     end: () => undefined,
   };

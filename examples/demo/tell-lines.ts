@@ -124,10 +124,10 @@ class LineTeller {
     this.#live.show((frame, ms) => `  ${this.#who(worker)}  ${frame} ${step.padEnd(STEP_WIDTH)} ${seconds(ms)}${how}`);
   }
 
-  #step({ worker, step, durationMs, detail, bodies }: Of<"step">): void {
+  #step({ worker, step, durationMs, detail, failed, bodies }: Of<"step">): void {
     // The next step may have begun before the news of this one's record came.
     if (this.#stepShown === step) this.#live.show(null);
-    const tick = this.#paint("green", "✓");
+    const tick = failed ? this.#paint("red", "✗") : this.#paint("green", "✓");
     const again = bodies > 1 ? this.#paint("yellow", `  (body begun ${bodies} times, recorded once)`) : "";
     this.#lines(`  ${this.#who(worker)}  ${tick} ${step.padEnd(STEP_WIDTH)} ${seconds(durationMs)}  ${detail}${again}`);
   }

@@ -20,7 +20,7 @@ async function work(): Promise<void> {
     process.on("SIGINT", () => undefined);
     process.on("SIGTERM", resolve);
     // The channel ends with the demo. Whoever tries a run alone has a worker for a parent, which may be killed any moment.
-    if (onlyRun === undefined) process.on("disconnect", resolve);
+    if (onlyRun === undefined) onceAlone(resolve);
     else endWith(Number(process.env[DEMO_PID]));
   });
   const workerId = process.env[LONE_ID];
@@ -39,6 +39,12 @@ function isolate(runId: string, workerId: string): ChildProcess {
   const child = fork(fileURLToPath(import.meta.url), { env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
   tell({ type: "isolated", runId });
   return child;
+}
+
+/** When the channel to the demo has ended, which may have been while this program was loading. */
+function onceAlone(then: () => void): void {
+  process.on("disconnect", then);
+  if (!process.connected) then();
 }
 
 /** Ends this process when that one has ended. */

@@ -15,7 +15,7 @@ const TALES: readonly Tale[] = [
   { event: "scene", number: 1, title: "One run", about: "slowly" },
   { event: "submitted", runId: "r", question: "Why?", follow: "GET /runs/r/events" },
   { event: "step_began", worker, step: "plan", again: false },
-  { event: "step", worker, step: "plan", durationMs: 70, detail: "3 searches", bodies: 2 },
+  { event: "step", worker, step: "plan", durationMs: 70, detail: "3 searches", failed: false, bodies: 2 },
   { event: "kill", worker, step: "search", inHand: 1 },
   { event: "takeover", from: worker, by: { name: "B", pid: 4712 }, afterMs: 40, steps: 1, queries: 1 },
   { event: "progress", finished: 3, runs: 9, bodies: 12, killed: 1 },
