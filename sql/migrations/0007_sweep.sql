@@ -117,5 +117,5 @@ begin
     exists (select 1 from longhaul.lanes l where l.runnable and l.queue = any(p_queues) and l.build = p_build),
     case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
     case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end,
-    (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d);
+    (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d having min(d.due_at) is not null);
 end $$;
