@@ -6,17 +6,23 @@ import { gate, journalOf, rejection, until, useStage } from "../support/longhaul
 
 const stage = useStage();
 
-/** Runs an agent once and gives its output, or throws what the run failed with. */
+/** Runs an agent once, on a worker of its own, and gives its output, or throws what the run failed with. */
 async function outcome(
   run: (ctx: Ctx) => unknown,
 ): Promise<{ runId: string; output: unknown; keys: (string | null)[] }> {
   const longhaul = await stage.worker([agent({ name: "tried", run })]);
-  const handle = await longhaul.submit("tried", null);
-  const output = await handle.result();
-  const keys = (await journalOf(stage.db, handle.runId))
-    .filter((entry) => entry.kind === KIND.step)
-    .map((entry) => entry.key);
-  return { runId: handle.runId, output, keys };
+  try {
+    const handle = await longhaul.submit("tried", null);
+    const output = await handle.result();
+    const entries = await journalOf(stage.db, handle.runId);
+    return {
+      runId: handle.runId,
+      output,
+      keys: entries.filter((entry) => entry.kind === KIND.step).map((entry) => entry.key),
+    };
+  } finally {
+    await longhaul.close();
+  }
 }
 
 async function failure(run: (ctx: Ctx) => unknown): Promise<unknown> {
