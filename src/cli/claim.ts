@@ -1,4 +1,5 @@
 // The command that takes runs and executes them: a worker process, alone or under a supervisor.
+import { url as debuggerUrl } from "node:inspector";
 import type { LonghaulProcess } from "../runtime/connect.ts";
 import type { Project } from "../runtime/project.ts";
 import type { Context } from "./context.ts";
@@ -6,6 +7,7 @@ import { spawnWorker } from "./execute.ts";
 import { feedOf } from "./feed.ts";
 import { ownDatabase } from "./installation.ts";
 import { aborted } from "./stop.ts";
+import { hearStrayErrors } from "./stray-errors.ts";
 import { WORKER_ID, type WorkerReady } from "./supervision.ts";
 import { Teardown } from "./teardown.ts";
 
@@ -58,16 +60,19 @@ async function connectWorker(
   down: Teardown,
 ): Promise<LonghaulProcess> {
   const log = await context.log(project);
+  hearStrayErrors(log);
   const agents = (await project.agents()).map(({ agent }) => agent);
   const database = await ownDatabase(project, (message) => log("info", message));
   down.defer(() => database.stop());
-  const { schema, build, slots, queues, drainMs, leaseMs } = project.settings;
+  const { schema, build, slots, queues, drainMs, leaseMs, stallMs } = project.settings;
   const { connect } = await import("../runtime/connect.ts");
   const isolate = (runId: string, workerId: string) =>
     spawnWorker({ context, project, databaseUrl: database.url, agents: patterns, onlyRun: runId, workerId });
-  const workerId = onlyRun && context.options.env[WORKER_ID];
+  const workerId = context.stop.isSupervised && context.options.env[WORKER_ID];
+  // Somebody who looks at a breakpoint blocks the event loop for as long as he likes.
+  const endWhenStalled = debuggerUrl() === undefined;
   const worker = {
-    ...{ slots, drainMs, leaseMs, isolate },
+    ...{ slots, drainMs, leaseMs, stallMs, endWhenStalled, isolate },
     ...(queues && { queues }),
     ...(onlyRun && { onlyRun }),
     ...(workerId && { workerId }),

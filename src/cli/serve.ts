@@ -6,6 +6,7 @@ import type { Context } from "./context.ts";
 import { feedOf } from "./feed.ts";
 import { ownDatabase } from "./installation.ts";
 import { aborted } from "./stop.ts";
+import { hearStrayErrors } from "./stray-errors.ts";
 import { Teardown } from "./teardown.ts";
 import { programVersion } from "./version.ts";
 
@@ -30,6 +31,7 @@ export function server(input: ServerInput, context: Context): AsyncIterable<Serv
     try {
       const project = await context.project({ agents: input.agents });
       const log = await context.log(project);
+      hearStrayErrors(log);
       const database = await ownDatabase(project, (message) => log("info", message));
       down.defer(() => database.stop());
       const longhaul = await connectServer(context, project, database.url);

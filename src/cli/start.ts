@@ -7,6 +7,7 @@ import { type Feed, feedOf } from "./feed.ts";
 import { ownDatabase } from "./installation.ts";
 import { connectServer, listen } from "./serve.ts";
 import { aborted } from "./stop.ts";
+import { hearStrayErrors } from "./stray-errors.ts";
 import { superviseWorkers } from "./supervise.ts";
 import { type Switchable, switchable } from "./switchable.ts";
 import { Teardown } from "./teardown.ts";
@@ -89,9 +90,10 @@ async function setUp(
   down: Teardown,
 ): Promise<void> {
   let project = await context.project({ agents: input.agents });
+  const log = await context.log(project);
+  hearStrayErrors(log);
   // Before anything is started: most mistakes are in here.
   await project.agents();
-  const log = await context.log(project);
   // A second installation on the same data would lose its database with the first.
   const database = await ownDatabase(project, (message) => log("info", message), true);
   down.defer(() => database.stop());
@@ -103,7 +105,8 @@ async function setUp(
   down.defer(() => http.close());
   const { processes, drainMs } = project.settings;
   const { waitForChange } = manner;
-  const spawn = () => spawnWorker({ context, project, databaseUrl: database.url, agents: input.agents });
+  const spawn = (workerId: string) =>
+    spawnWorker({ context, project, databaseUrl: database.url, agents: input.agents, workerId });
   const report = (event: WorkerEvent): void => feed.push(event);
   const workers = superviseWorkers(
     { processes, spawn, longhaul, stop: context.stop, drainMs, waitForChange, report },

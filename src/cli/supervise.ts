@@ -7,7 +7,8 @@ import { type WorkerEvent, WorkerProcess } from "./worker-process.ts";
 
 export interface SuperviseOptions {
   readonly processes: number;
-  readonly spawn: () => ChildProcess;
+  /** Starts a worker that holds its leases under this id. */
+  readonly spawn: (workerId: string) => ChildProcess;
   readonly longhaul: Longhaul;
   readonly stop: Stop;
   readonly drainMs: number;

@@ -2,6 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { fail } from "../domain/errors.ts";
+import { newId } from "../engine/ids.ts";
 import { isWorkerReady, type WorkerReady } from "./supervision.ts";
 
 /** What happens to a worker, as its supervisor sees it. */
@@ -26,7 +27,8 @@ export type WorkerEvent =
   | { readonly event: "worker_stopped"; readonly pid: number; readonly workerId: string | null };
 
 export interface WorkerProcessOptions {
-  readonly spawn: () => ChildProcess;
+  /** Starts a worker that holds its leases under this id: known beforehand, since a worker may die before it can tell. */
+  readonly spawn: (workerId: string) => ChildProcess;
   /** Hands the leases of a dead worker back and says how many. */
   readonly free: (workerId: string) => Promise<number>;
   readonly report: (event: WorkerEvent) => void;
@@ -41,7 +43,8 @@ export interface WorkerProcessOptions {
 /** One process from its start to its end. */
 interface Life {
   readonly pid: number;
-  readonly workerId: string | null;
+  readonly workerId: string;
+  readonly wasReady: boolean;
   readonly end: string;
   readonly livedMs: number;
 }
@@ -78,9 +81,8 @@ export class WorkerProcess {
       this.#replacing = false;
       const life = await this.#live();
       this.#settleReady(fail("WORKER_NOT_STARTED", { reason: `it ended with ${life.end}` }));
-      const { pid, workerId } = life;
-      const freedRuns = await this.#free(workerId);
-      if (stop.aborted || this.#replacing) report({ event: "worker_stopped", pid, workerId });
+      const freedRuns = await this.#free(life.workerId);
+      if (stop.aborted || this.#replacing) report({ event: "worker_stopped", pid: life.pid, workerId: idOf(life) });
       else await this.#restartLater(life, freedRuns);
     }
     this.#settleReady(fail("WORKER_NOT_STARTED", { reason: "it was told to stop" }));
@@ -102,13 +104,14 @@ export class WorkerProcess {
   async #live(): Promise<Life> {
     const { spawn, report, stop } = this.#options;
     const startedAt = performance.now();
-    const child = spawn();
+    const workerId = newId();
+    const child = spawn(workerId);
     const pid = child.pid ?? 0;
-    let workerId: string | null = null;
+    let wasReady = false;
     this.#child = child;
     child.on("message", (message) => {
       if (!isWorkerReady(message)) return;
-      workerId = message.workerId;
+      wasReady = true;
       report({ event: "worker_ready", pid, workerId, agents: message.agents });
       this.#settleReady(message);
     });
@@ -117,24 +120,24 @@ export class WorkerProcess {
     const end = await endOf(child);
     stop.removeEventListener("abort", onStop);
     this.#child = undefined;
-    return { pid, workerId, end, livedMs: performance.now() - startedAt };
+    return { pid, workerId, wasReady, end, livedMs: performance.now() - startedAt };
   }
 
   async #restartLater(life: Life, freedRuns: number): Promise<void> {
-    const { pid, workerId, end, livedMs } = life;
+    const { pid, wasReady, end, livedMs } = life;
     if (livedMs > STEADY_MS) this.#pauseMs = RESTART_FIRST_MS;
-    const waits = workerId === null && this.#options.waitForChange;
+    const waits = !wasReady && this.#options.waitForChange;
     const restartInMs = waits ? null : this.#pauseMs;
     this.#pauseMs = Math.min(this.#pauseMs * 2, RESTART_MAX_MS);
     this.#wake = new AbortController();
-    this.#options.report({ event: "worker_died", pid, workerId, end, freedRuns, restartInMs });
+    this.#options.report({ event: "worker_died", pid, workerId: idOf(life), end, freedRuns, restartInMs });
     const signal = AbortSignal.any([this.#options.stop, this.#wake.signal]);
     await delay(restartInMs ?? 2 ** 31 - 1, undefined, { signal }).catch(() => undefined);
   }
 
   /** Also after an end that looks clean: an agent may have called `process.exit(0)`. Without the database leases just lapse. */
-  async #free(workerId: string | null): Promise<number> {
-    return workerId === null ? 0 : await this.#options.free(workerId).catch(() => 0);
+  #free(workerId: string): Promise<number> {
+    return this.#options.free(workerId).catch(() => 0);
   }
 
   #drain(child: ChildProcess): void {
@@ -145,9 +148,15 @@ export class WorkerProcess {
   }
 }
 
+/** As its events name it: a worker that was never ready has no name. */
+function idOf({ workerId, wasReady }: Life): string | null {
+  return wasReady ? workerId : null;
+}
+
 function endOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    // Not "exit": what it said last is read only then.
+    child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
 }

@@ -73,6 +73,8 @@ export const PRIORITY_MAX = 9;
 export const LEASE_MS = 10 * SECOND_MS;
 /** A worker stops trusting a lease that it could not extend for this part of its length. */
 export const LEASE_TRUSTED_PART = 0.8;
+/** How long the event loop of a worker may be blocked before its leases are let go. */
+export const STALL_MS = 30 * SECOND_MS;
 /** Durations that people write (sleeps, time-outs, expiries): ten years with their leap days. */
 export const DURATION_MS_MAX = 3_653 * DAY_MS;
 /** Text of a duration, in characters. */

@@ -10,6 +10,8 @@ export interface LeaseOptions {
   readonly leaseMs: number;
   /** The main thread may be stuck this long before its leases are let go. */
   readonly stallMs: number;
+  /** Then the process is killed: for one that does nothing but run agents. */
+  readonly endWhenStalled: boolean;
   readonly onBeat: (row: HeartbeatRow) => void;
   /** The lease was not extended in the trusted part of its time: the run must stop, somebody else may take it soon. */
   readonly onDoubt: (runId: string) => void;
@@ -73,10 +75,18 @@ export class LeaseKeeper {
   }
 
   #startThread(): void {
-    const { db, workerId, leaseMs, stallMs, log } = this.#options;
+    const { db, workerId, leaseMs, stallMs, endWhenStalled, log } = this.#options;
     const beatMs = Math.min(1_000, Math.floor(leaseMs / 3));
     const thread = new Thread(HEARTBEAT_THREAD, {
-      workerData: { ...heartbeatData(db), workerId, leaseMs, stallMs, beatMs, progress: this.#progress },
+      workerData: {
+        ...heartbeatData(db),
+        workerId,
+        leaseMs,
+        stallMs,
+        endWhenStalled,
+        beatMs,
+        progress: this.#progress,
+      },
       execArgv: [],
     });
     thread.on("message", (message) => this.#hear(message));

@@ -39,6 +39,7 @@ export interface WorkerOptions {
   readonly leaseMs: number;
   readonly drainMs: number;
   readonly stallMs: number;
+  readonly endWhenStalled: boolean;
   readonly tickMs: number;
   /** How long, and how many, waiting runs are kept live. */
   readonly warmMs: number;

@@ -35,6 +35,8 @@ export interface WorkerConfig {
   readonly drainMs?: number | undefined;
   /** How long a run stays with a worker that is not heard of. Default 10,000. */
   readonly leaseMs?: number | undefined;
+  /** How long code may block a worker process before the process is killed and replaced. Default 30,000. */
+  readonly stallMs?: number | undefined;
 }
 
 export interface Config {

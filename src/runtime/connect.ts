@@ -5,7 +5,7 @@ import type { AnyAgent } from "../agents/ctx.ts";
 import { toProgram } from "../agents/program.ts";
 import { expectedUrl } from "../domain/database-url.ts";
 import { fail } from "../domain/errors.ts";
-import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
+import { DRAIN_MS, LEASE_MS, STALL_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
 import { startEmbedded } from "../embedded/index.ts";
 import { Doorbell } from "../engine/doorbell.ts";
 import { newId } from "../engine/ids.ts";
@@ -35,6 +35,11 @@ export interface WorkerSettings {
   readonly leaseMs?: number;
   /** How long the event loop may be blocked before its leases are let go. Default 30 s. */
   readonly stallMs?: number;
+  /**
+   * Kill this process when its event loop has been blocked that long, since nothing else ends a loop without end. For a process that
+   * does nothing but run agents. Default false.
+   */
+  readonly endWhenStalled?: boolean;
   /** How often it looks by itself. Default 1 s. */
   readonly tickMs?: number;
   /** How long a waiting run's live function is kept for a quick answer. Default 5 s; 0: not at all. */
@@ -257,7 +262,8 @@ function makeWorker(installation: Installation, workerId: string, settings: Work
     slots: settings.slots ?? WORKER_SLOTS_DEFAULT,
     leaseMs: settings.leaseMs ?? LEASE_MS,
     drainMs: settings.drainMs ?? DRAIN_MS,
-    stallMs: settings.stallMs ?? 30_000,
+    stallMs: settings.stallMs ?? STALL_MS,
+    endWhenStalled: settings.endWhenStalled ?? false,
     tickMs: settings.tickMs ?? 1_000,
     warmMs: settings.warmMs ?? 5_000,
     warmMax: settings.warmMs === 0 ? 0 : 1_000,

@@ -1,5 +1,5 @@
 // Every setting: its flag, its environment variables, its place in the config file, its default, and what values it takes.
-import { DRAIN_MS, LEASE_MS, WORKER_SLOTS_DEFAULT, WORKER_SLOTS_MAX } from "../domain/limits.ts";
+import { DRAIN_MS, LEASE_MS, STALL_MS, WORKER_SLOTS_DEFAULT, WORKER_SLOTS_MAX } from "../domain/limits.ts";
 import {
   type Check,
   checkQueue,
@@ -180,6 +180,15 @@ export const settingSpecs = {
     standard: LEASE_MS,
     placeholder: "ms",
     check: count(1_000, 600_000),
+  }),
+  stallMs: spec({
+    summary: "How long code may block a worker process before the process is killed and replaced, in milliseconds",
+    flag: "stall-ms",
+    env: ["LONGHAUL_STALL_MS"],
+    file: "worker.stallMs",
+    standard: STALL_MS,
+    placeholder: "ms",
+    check: count(1_000, 86_400_000),
   }),
   logLevel: spec<LogLevel>({
     summary: "Least important line that is logged",

@@ -1,10 +1,14 @@
 // The heartbeat, in a thread of its own with a connection of its own: a busy event loop does not lose the leases of its runs.
 // It beats only while the main thread makes progress, so that a loop that is stuck for good does lose them.
+import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import pg from "pg";
 
-const { url, statement, workerId, leaseMs, beatMs, stallMs, progress } = workerData;
+const { url, statement, workerId, leaseMs, beatMs, stallMs, endWhenStalled, progress } = workerData;
 const counter = new Int32Array(progress);
+
+/** A timer that is this late did not find a processor. */
+const FROZEN_MS = 1_000;
 
 let runs = { ids: [], epochs: [] };
 let client = null;
@@ -50,12 +54,26 @@ async function connected() {
   return fresh;
 }
 
+/** Nothing but a kill ends a loop without end. The main thread cannot log any more. */
+function endProcess() {
+  const message = `the event loop was blocked for ${stallMs} ms: the process is killed, and its runs go on elsewhere`;
+  const line = { level: "error", time: new Date().toISOString(), pid: process.pid, message };
+  try {
+    writeSync(2, `${JSON.stringify(line)}\n`);
+  } catch {
+    // Nobody reads.
+  }
+  process.kill(process.pid, "SIGKILL");
+}
+
 async function beat() {
-  if (runs.ids.length === 0) return;
   if (!moving()) {
-    parentPort.postMessage({ type: "stalled" });
+    // Also with no run known: the one that blocks may have been claimed a moment before.
+    if (endWhenStalled) endProcess();
+    if (runs.ids.length > 0) parentPort.postMessage({ type: "stalled" });
     return;
   }
+  if (runs.ids.length === 0) return;
   const sentAt = now();
   try {
     const { rows } = await (await connected()).query({
@@ -74,7 +92,10 @@ async function beat() {
 
 async function loop() {
   while (!stopped) {
+    const askedAt = performance.now();
     await new Promise((resolve) => setTimeout(resolve, beatMs));
+    // The whole process was frozen, or its machine: that says nothing about the main thread.
+    if (performance.now() - askedAt > beatMs + FROZEN_MS) movedAt = performance.now();
     if (!stopped) await beat();
   }
 }
