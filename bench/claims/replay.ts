@@ -1,9 +1,13 @@
 // Taking a run up again from its journal: a thousand steps, beside what it costs to read and decode them at all.
 import { agent, connect, type Longhaul } from "../../src/index.ts";
-import type { Claim } from "../lab/claim.ts";
+import type { FreshDatabase } from "../../test/support/postgres.ts";
+import type { Claim, Measure } from "../lab/claim.ts";
 import type { Lab } from "../lab/lab.ts";
 import { median } from "../lab/statistics.ts";
 import { until } from "../lab/until.ts";
+
+/** Wakes that do not count: the code that replays is compiled by then, as in a worker that has run for a while. */
+const WARM_UP = 25;
 
 export const replay: Claim = {
   name: "replay",
@@ -11,66 +15,79 @@ export const replay: Claim = {
   async measure(lab) {
     const steps = lab.size(1_000, 200);
     const database = await lab.database();
-    const lines = new Map<string, number>();
+    let heard = (): void => undefined;
     const recorder = agent({
       name: "recorder",
       async run(ctx, input) {
         const count = input as number;
         for (let step = 0; step < count; step++) await ctx.step("step", () => ({ text: "what the model said", step }));
-        await ctx.signal("go");
-        lines.set(ctx.runId, performance.now());
+        for (;;) {
+          await ctx.signal("go");
+          heard();
+        }
       },
     });
-    // Nothing is kept warm: every answer finds the run in the database only.
+    // Nothing is kept warm: every signal finds the run in the database only.
     const longhaul = await connect({ url: database.url, agents: [recorder], worker: { warmMs: 0 } });
-    const wake = (count: number): Promise<number> => wakeOne(longhaul, recorder.name, count, lines);
-    const full: number[] = [];
-    const empty: number[] = [];
-    const bare: number[] = [];
+    /** Milliseconds from the signal to the line that waits for it. */
+    const wake = async (runId: string): Promise<number> => {
+      const line = new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+      const sentMs = performance.now();
+      await longhaul.signal(runId, "go");
+      await line;
+      const tookMs = performance.now() - sentMs;
+      await untilWaiting(longhaul, runId);
+      return tookMs;
+    };
+    const [long, short] = await Promise.all([longhaul.submit(recorder, steps), longhaul.submit(recorder, 1)]);
+    await untilWaiting(longhaul, long.runId);
+    await untilWaiting(longhaul, short.runId);
+    const times = { full: [] as number[], empty: [] as number[], bare: [] as number[] };
+    const rounds = lab.size(25, 5);
+    lab.say(`${steps} steps, ${rounds} times`);
     let queries = 0;
-    lab.say(`${steps} steps, ${lab.size(9, 3)} times`);
-    for (let round = 0; round <= lab.size(9, 3); round++) {
+    for (let round = 0; round < WARM_UP + rounds; round++) {
       const before = await journalReads(lab, database.url);
-      const fullMs = await wake(steps);
+      const fullMs = await wake(long.runId);
       queries = (await journalReads(lab, database.url)) - before;
-      const emptyMs = await wake(1);
-      const bareMs = await fetchAndDecode(database, steps);
-      if (round === 0) continue;
-      full.push(fullMs);
-      empty.push(emptyMs);
-      bare.push(bareMs);
+      const emptyMs = await wake(short.runId);
+      const bareMs = await fetchAndDecode(database, long.runId);
+      if (round < WARM_UP) continue;
+      times.full.push(fullMs);
+      times.empty.push(emptyMs);
+      times.bare.push(bareMs);
     }
     await longhaul.close();
     await database.drop();
-    return [
-      {
-        what: `replay of ${steps} steps`,
-        value: median(full) - median(empty),
-        unit: "ms",
-        baseline: { what: "select of the same rows and JSON.parse of each", value: median(bare) },
-        bar: { of: "ratio", at: "most", limit: 3 },
-        note: "signal to the line after the wait, less the same with a journal of one step",
-      },
-      { what: "queries that read the journal", value: queries, unit: "", bar: { of: "value", at: "most", limit: 1 } },
-      { what: `answer to next line, ${steps} steps replayed`, value: median(full), unit: "ms" },
-      { what: "answer to next line, 1 step replayed", value: median(empty), unit: "ms" },
-    ];
+    return figures(steps, times, queries);
   },
 };
 
-/** Milliseconds from the signal to the line that waits for it, in a run that lies in the database. */
-async function wakeOne(
-  longhaul: Longhaul,
-  name: string,
-  steps: number,
-  lines: ReadonlyMap<string, number>,
-): Promise<number> {
-  const run = await longhaul.submit(name, steps);
-  await until("the wait", 60_000, async () => (await longhaul.get(run.runId))?.status === "waiting");
-  const sentMs = performance.now();
-  await longhaul.signal(run.runId, "go");
-  await run.result();
-  return (lines.get(run.runId) ?? Number.NaN) - sentMs;
+function figures(steps: number, times: Record<"full" | "empty" | "bare", number[]>, queries: number): Measure[] {
+  return [
+    {
+      what: `replay of ${steps} steps`,
+      value: median(times.full) - median(times.empty),
+      unit: "ms",
+      baseline: { what: "select of the same rows and JSON.parse of each", value: median(times.bare) },
+      bar: { of: "ratio", at: "most", limit: 3 },
+      note: "signal to the line after the wait, less the same with a journal of one step",
+    },
+    {
+      what: "queries that read the journal",
+      value: queries,
+      unit: "",
+      bar: { of: "value", at: "most", limit: 1 },
+    },
+    { what: `signal to next line, ${steps} steps replayed`, value: median(times.full), unit: "ms" },
+    { what: "signal to next line, 1 step replayed", value: median(times.empty), unit: "ms" },
+  ];
+}
+
+async function untilWaiting(longhaul: Longhaul, runId: string): Promise<void> {
+  await until("the wait", 60_000, async () => (await longhaul.get(runId))?.status === "waiting");
 }
 
 async function journalReads(lab: Lab, url: string): Promise<number> {
@@ -80,20 +97,14 @@ async function journalReads(lab: Lab, url: string): Promise<number> {
   return reads.reduce((sum, { calls }) => sum + calls, 0);
 }
 
-/** The same rows by a plain select, on a connection that has prepared it. */
-async function fetchAndDecode(database: Awaited<ReturnType<Lab["database"]>>, steps: number): Promise<number> {
-  const [longest] = await database.db.query<{ run_id: string }>(
-    "select run_id from longhaul.outcomes where entries > $1 order by finished_at desc limit 1",
-    [steps],
-  );
-  const select = (): Promise<{ body: string }[]> =>
-    database.db.query(
-      "select seq, epoch, kind, key, body, blob, at from longhaul.journal where run_id = $1 order by seq",
-      [longest?.run_id],
-      "bare",
-    );
-  await select();
+/** The same rows by a plain select that is prepared by then. */
+async function fetchAndDecode(database: FreshDatabase, runId: string): Promise<number> {
   const startedMs = performance.now();
-  for (const { body } of await select()) JSON.parse(body);
+  const rows = await database.db.query<{ body: string }>(
+    "select seq, epoch, kind, key, body, blob, at from longhaul.journal where run_id = $1 order by seq",
+    [runId],
+    "bare",
+  );
+  for (const { body } of rows) JSON.parse(body);
   return performance.now() - startedMs;
 }
