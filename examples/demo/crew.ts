@@ -194,8 +194,8 @@ export class Crew {
 
   async #free({ workerId }: Mutable): Promise<void> {
     if (workerId === null) return;
-    // Should this fail, the leases lapse by themselves within ten seconds.
-    const freedRuns = await this.#options.longhaul.freeWorker(workerId).catch(() => null);
+    // Our workers can try a suspicious run alone. Should this fail, the leases lapse by themselves within ten seconds.
+    const freedRuns = await this.#options.longhaul.freeWorker(workerId, { canIsolate: true }).catch(() => null);
     const kill = this.kills.find((one) => one.workerId === workerId);
     if (kill !== undefined) kill.freedRuns = freedRuns;
   }
