@@ -85,7 +85,7 @@ async function aftermath(stage: Stage, striker: Striker, point: Point, victim: V
     case "kill": {
       await victim.ended;
       const violations = await brokenInvariants(arena.db, "after the kill");
-      await arena.freeDead();
+      if (arena.workload.victim === "worker") await arena.freeDead();
       violations.push(...(await brokenInvariants(arena.db, "after its leases were freed")));
       await stage.rescue();
       return violations;
