@@ -81,6 +81,12 @@ export class Committer {
     return (await this.#outcomes([append])).get(append.runId) ?? null;
   }
 
+  /** Why the run is to be cancelled, or null. */
+  async cancelReason(runId: string): Promise<string | null> {
+    const [tail] = await untilAnswered(() => readTails(this.db, [runId]), this.leaseMs);
+    return tail?.cancel ?? null;
+  }
+
   async #sendAppends(appends: readonly Append[]): Promise<AppendVerdict[]> {
     let open = appends;
     const verdicts = new Map<string, AppendVerdict>();

@@ -345,7 +345,7 @@ export class Execution {
         const result = await this.owner.committer.settle({ ...run, entries, to, consumed });
         // The run goes on: what was to go with the farewell goes with the next write.
         if (result === "done" && to.move === "wait") this.journal.release();
-        if (result === "inbox") this.journal.putBack(rest.entries, rest.consumed);
+        if (result === "inbox" || result === "cancel") this.journal.putBack(rest.entries, rest.consumed);
         return { stored: result === "done" ? entries.length : 0, result };
       });
     } catch (error) {
@@ -360,12 +360,18 @@ export class Execution {
 
   #afterSettle(verdict: string): void {
     if (verdict === "lost") this.lose();
-    else if (verdict === "cancel") {
-      this.#mode = "running";
-      this.#stop = null;
-      this.stop("cancel", "cancelled");
-    } else if (verdict === "done" && this.#mode === "releasing") this.#released();
+    else if (verdict === "cancel") void this.#cancelAsked();
+    else if (verdict === "done" && this.#mode === "releasing") this.#released();
     else if (verdict === "done") this.#over(null);
+  }
+
+  /** Somebody asked for its end while it was to be let go: it ends here, for the reason that they gave. */
+  async #cancelAsked(): Promise<void> {
+    const reason = await this.owner.committer.cancelReason(this.runId).catch(() => null);
+    if (this.#mode === "over") return;
+    this.#mode = "running";
+    this.#stop = null;
+    this.stop("cancel", reason ?? "cancelled");
   }
 
   #released(): void {

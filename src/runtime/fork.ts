@@ -1,14 +1,16 @@
 // Going on from a journal: a paused run is released, an ended one becomes a new run that keeps what was recorded.
-import { type Entry, KIND } from "../domain/entry.ts";
+import type { Entry } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
+import type { Failure } from "../domain/failure.ts";
 import type { Run } from "../domain/run.ts";
-import { encodeValue } from "../domain/value.ts";
+import { decodeValue, encodeValue } from "../domain/value.ts";
 import { untilAnswered } from "../engine/commit.ts";
 import { newId } from "../engine/ids.ts";
-import { metaOf } from "../engine/replay.ts";
 import { resumeRun } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
+import { readDetached, readOutcome } from "../store/read.ts";
 import { forkRun } from "../store/submit.ts";
+import { childrenOf, culpritsOf, inherited } from "./inherit.ts";
 import type { Installation } from "./installation.ts";
 
 const PAGE = 1_000;
@@ -22,7 +24,10 @@ export async function retryRun(installation: Installation, run: Run, by: string)
   }
   if (run.finishedAt === null) return run.runId;
   const entries = await allEntries(installation, run.runId);
-  return copy(installation, run, keepSuccesses(entries), null);
+  const outcome = await readOutcome(installation.db, run.tenant, run.runId);
+  const failure = outcome?.failure ?? null;
+  const culprits = failure === null ? new Set<Entry>() : culpritsOf(entries, decodeValue(failure) as Failure);
+  return copy(installation, run, inherited(entries, culprits, await detachedOf(installation, entries)), null);
 }
 
 /** @throws STEP_UNKNOWN */
@@ -36,7 +41,8 @@ export async function forkAt(
   if (beforeStep === null) return copy(installation, run, [], input);
   const at = entries.find((entry) => entry.key === beforeStep || entry.key === `${beforeStep}#1`);
   if (at === undefined) throw fail("STEP_UNKNOWN", { run: run.runId, step: beforeStep });
-  return copy(installation, run, keepSuccesses(entries.filter((entry) => entry.seq < at.seq)), input);
+  const before = entries.filter((entry) => entry.seq < at.seq);
+  return copy(installation, run, inherited(before, new Set(), await detachedOf(installation, before)), input);
 }
 
 async function copy(installation: Installation, run: Run, keep: readonly number[], input: unknown): Promise<string> {
@@ -45,6 +51,11 @@ async function copy(installation: Installation, run: Run, keep: readonly number[
   await untilAnswered(() => forkRun(installation.db, runId, run.runId, keep, replaced), PATIENCE_MS);
   installation.doorbell.ring("ready", runId);
   return runId;
+}
+
+async function detachedOf({ db }: Installation, entries: readonly Entry[]): Promise<Set<string>> {
+  const children = entries.flatMap(childrenOf);
+  return new Set(children.length === 0 ? [] : await readDetached(db, children));
 }
 
 async function allEntries({ db }: Installation, runId: string): Promise<Entry[]> {
@@ -56,38 +67,4 @@ async function allEntries({ db }: Installation, runId: string): Promise<Entry[]>
   )
     all.push(...page);
   return all;
-}
-
-/**
- * What a new run may inherit: outcomes that succeeded, values, waits that were answered and children that had ended. A failure, an
- * unanswered question or a child under way belongs to the old run; the new one asks anew, with ids of its own.
- */
-function keepSuccesses(entries: readonly Entry[]): number[] {
-  const ended = new Set(entries.filter((e) => e.kind === KIND.received).map((e) => e.key));
-  const endedChildren = new Set([...ended].flatMap((key) => /end of ([0-9a-f]{12})/.exec(key ?? "")?.[1] ?? []));
-  return entries.filter((entry) => inherits(entry, ended, endedChildren)).map((entry) => entry.seq);
-}
-
-function inherits(entry: Entry, ended: ReadonlySet<string | null>, endedChildren: ReadonlySet<string>): boolean {
-  switch (entry.kind) {
-    case KIND.step:
-      return metaOf(entry)["f"] !== true;
-    case KIND.wait:
-      return ended.has(entry.key);
-    case KIND.received: {
-      const status =
-        (metaOf(entry)["m"] as { status?: string } | undefined)?.status ??
-        (metaOf(entry)["v"] as { status?: string } | undefined)?.status;
-      return !(entry.key ?? "").includes("end of ") || status === "succeeded";
-    }
-    case KIND.spawned:
-      return (metaOf(entry)["children"] as string[]).every((id) => endedChildren.has(id.slice(-12)));
-    case KIND.value:
-    case KIND.checkpoint:
-    case KIND.emit:
-    case KIND.state:
-      return true;
-    default:
-      return false;
-  }
 }

@@ -182,3 +182,12 @@ export function readChildren(
     [tenant, runId],
   );
 }
+
+/** Which of these runs are detached children. */
+export async function readDetached(db: Queryable, runIds: readonly string[]): Promise<string[]> {
+  const rows = await db.query<{ run_id: string }>(
+    "select run_id from longhaul.runs where run_id = any($1::uuid[]) and detached",
+    [runIds],
+  );
+  return rows.map((row) => row.run_id);
+}
