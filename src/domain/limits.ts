@@ -33,8 +33,6 @@ export const PAGE_SIZE_MAX = 200;
 /** Entries of a run's or an assistant's metadata, and its size as JSON in UTF-8 bytes: it is indexed and listed. */
 export const METADATA_KEYS_MAX = 64;
 export const METADATA_BYTES_MAX = 16 * KIB;
-/** Runs created by one batch request. */
-export const BATCH_RUNS_MAX = 1_000;
 
 // Names and keys.
 
@@ -51,8 +49,7 @@ export const REASON_CHARS_MAX = 1_000;
 
 /** Journal entries of one run since its last checkpoint: a replay reads them all. */
 export const JOURNAL_ENTRIES_MAX = 50_000;
-/** Entries and encoded bytes that one statement appends; a group commit is split there. */
-export const APPEND_ENTRIES_MAX = 1_000;
+/** Encoded bytes that one statement appends; a group commit is split there. */
 export const APPEND_BYTES_MAX = 8 * MIB;
 /** Children that one run may spawn in all. */
 export const CHILDREN_MAX = 1_000;
@@ -60,12 +57,8 @@ export const CHILDREN_MAX = 1_000;
 export const TREE_DEPTH_MAX = 8;
 /** Runs of one tree, its root included. */
 export const TREE_RUNS_MAX = 10_000;
-/** Waits that one run may have open at once. */
-export const OPEN_WAITS_MAX = 1_000;
 /** Unconsumed messages in one run's inbox: whoever sends one more is refused. */
 export const INBOX_MESSAGES_MAX = 10_000;
-/** Priority bands of a queue; 0 goes first. */
-export const PRIORITY_MAX = 9;
 
 // Time.
 
@@ -79,8 +72,6 @@ export const STALL_MS = 30 * SECOND_MS;
 export const DURATION_MS_MAX = 3_653 * DAY_MS;
 /** Text of a duration, in characters. */
 export const DURATION_CHARS_MAX = 100;
-/** Silence on an event stream before a heartbeat comment is sent: proxies cut at 30 to 60 s. */
-export const STREAM_HEARTBEAT_MS = 15 * SECOND_MS;
 /** How long a draining worker lets its runs reach a step boundary. */
 export const DRAIN_MS = 30 * SECOND_MS;
 
@@ -124,4 +115,4 @@ export const STREAM_CLIENTS_PER_TENANT_MAX = 1_000;
 export const STREAM_CLIENT_BUFFER_BYTES_MAX = 1 * MIB;
 /** Runs that one worker executes at once, by default and at most. */
 export const WORKER_SLOTS_DEFAULT = 64;
-export const WORKER_SLOTS_MAX = 1_000;
+export const WORKER_SLOTS_MAX = 10_000;

@@ -1,5 +1,6 @@
 // The worker's way to the journal: batches the writes of all its runs, and finds out what became of a write whose answer was lost.
 
+import { APPEND_BYTES_MAX } from "../domain/limits.ts";
 import { putBlobs } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
@@ -28,7 +29,7 @@ export interface CommitterOptions {
   readonly leaseMs: number;
 }
 
-const BATCH = { inFlightMax: 2, itemsMax: 500, bytesMax: 4 * 1024 * 1024, isShared: isConnectionLost } as const;
+const BATCH = { inFlightMax: 2, itemsMax: 500, bytesMax: APPEND_BYTES_MAX, isShared: isConnectionLost } as const;
 
 export class Committer {
   readonly db: Database;

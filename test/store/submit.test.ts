@@ -175,7 +175,7 @@ test("any text is only a name: tenants, queues, builds and idempotency keys come
       ),
       fc
         .string({ unit: "binary", minLength: 1, maxLength: 100 })
-        .filter((text) => !text.includes("\u0000") && text.isWellFormed()),
+        .filter((text) => !text.includes("\u0000") && !/\p{Surrogate}/u.test(text)),
     )
     .filter((text) => Buffer.byteLength(text) <= 512);
   await fc.assert(
