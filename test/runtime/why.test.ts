@@ -1,0 +1,139 @@
+// "Why does it not move?": one sentence and what would move it, for every situation a run can be in.
+import { expect, test } from "vitest";
+import { agent } from "../../src/index.ts";
+import { setCap } from "../../src/store/queue.ts";
+import { gate, until, untilStatus, useStage } from "../support/longhaul.ts";
+
+const stage = useStage();
+const echo = agent({ name: "echo", run: (_ctx, input) => input });
+const waiter = agent({ name: "waiter", run: (ctx) => ctx.signal("go", { timeout: "1 hour" }) });
+
+test("no worker serves its build and queue", async () => {
+  const longhaul = await stage.client([echo]);
+  const { runId } = await longhaul.submit(echo, 1);
+  const why = await longhaul.why(runId);
+  expect(why).toMatchObject({ runId, status: "queued", code: "no_worker" });
+  expect(why.sentence).toBe(`No worker serves build "${stage.build}" on queue "default"; start one.`);
+  expect(why.commands).toContain("longhaul worker");
+});
+
+test("it may not start yet", async () => {
+  const longhaul = await stage.worker([echo]);
+  const { runId } = await longhaul.submit(echo, 1, { delay: "2 hours" });
+  expect(await longhaul.why(runId)).toMatchObject({
+    code: "delay",
+    sentence: expect.stringMatching(/^It may not start before .* in (2 h|1 h 59 min|1 h 60 min|2 h .*)\.$/),
+  });
+});
+
+test("its tenant is at its cap", async () => {
+  const hold = gate();
+  const holder = agent({ name: "holder", queue: "capped", run: (ctx) => ctx.step("s", () => hold.opened) });
+  const longhaul = await stage.worker([holder]);
+  await setCap(stage.db, "capped", "default", 1);
+  const first = await longhaul.submit(holder, 1);
+  await until(async () => (await longhaul.get(first.runId))?.status === "running");
+  const second = await longhaul.submit(holder, 2);
+  expect(await longhaul.why(second.runId)).toMatchObject({
+    code: "cap",
+    sentence: expect.stringContaining("(1 of 1 in flight)"),
+  });
+  hold.open();
+  await second.result();
+});
+
+test("its tenant is paused", async () => {
+  const longhaul = await stage.worker([agent({ name: "slow", queue: "halted", run: () => 1 })]);
+  await setCap(stage.db, "halted", "default", 1);
+  await stage.db.query("update longhaul.tenants set paused = true where queue = 'halted'");
+  const { runId } = await longhaul.submit("slow", 1);
+  expect(await longhaul.why(runId)).toMatchObject({
+    code: "tenant_paused",
+    sentence: "Tenant default is paused on queue halted.",
+  });
+});
+
+test("others are before it", async () => {
+  const longhaul = await stage.client([echo]);
+  await Promise.all([1, 2, 3].map((n) => longhaul.submit(echo, n)));
+  const { runId } = await longhaul.submit(echo, 4);
+  // A worker that is registered and takes nothing: it is gone before it could be asked.
+  await stage.db.query(
+    "insert into longhaul.workers (worker_id, pid, slots, host, build, queues, agents, version) values (gen_random_uuid(), 1, 1, 'h', $1, '{default}', '{}', '0')",
+    [stage.build],
+  );
+  expect(await longhaul.why(runId)).toMatchObject({
+    code: "behind",
+    sentence: expect.stringContaining("3 of its tenant's runs are ahead of it"),
+  });
+});
+
+test("it runs, and its worker's lease says how long it would take to notice that it does not", async () => {
+  const hold = gate();
+  const holder = agent({ name: "holder", run: (ctx) => ctx.step("s", () => hold.opened) });
+  const longhaul = await stage.worker([holder]);
+  const handle = await longhaul.submit(holder, 1);
+  await untilStatus(longhaul, handle.runId, "running");
+  const why = await longhaul.why(handle.runId);
+  expect(why).toMatchObject({ code: "lease", details: { workerId: longhaul.workerId, cancelRequested: false } });
+  expect(why.sentence).toMatch(/^It is running on worker .+:\d+; its lease ends in .+ unless it is renewed\.$/);
+  hold.open();
+  await handle.result();
+});
+
+test("it waits for a signal, a timer, a child, an answer", async () => {
+  const asker = agent({ name: "asker", run: (ctx) => ctx.approval("publish", 1, { expires: "3 days" }) });
+  const sleeper = agent({ name: "sleeper", run: (ctx) => ctx.sleep("2 days") });
+  const parent = agent({ name: "parent", run: async (ctx) => (await ctx.spawn(sleeper, null)).result() });
+  const longhaul = await stage.worker([waiter, asker, sleeper, parent]);
+  const expected = {
+    waiter: {
+      code: "signal",
+      sentence: expect.stringMatching(/^It waits for the signal "go"; a timer moves it in (1 h|59 min.*|60 min)\.$/),
+    },
+    asker: {
+      code: "approval",
+      sentence: expect.stringMatching(
+        /^It waits for a person to answer the approval "publish", which expires in .*; an answer moves it\.$/,
+      ),
+    },
+    sleeper: {
+      code: "timer",
+      sentence: expect.stringMatching(/^It waits for a timer \(timer\); a timer moves it in /),
+    },
+    parent: { code: "child", sentence: expect.stringMatching(/^It waits for its child sleeper [0-9a-f-]{36}\.$/) },
+  };
+  for (const [name, why] of Object.entries(expected)) {
+    const handle = await longhaul.submit(name, null);
+    await untilStatus(longhaul, handle.runId, "waiting");
+    expect(await longhaul.why(handle.runId)).toMatchObject({ status: "waiting", ...why });
+    expect((await longhaul.why(handle.runId)).commands.every((command) => command.startsWith("longhaul "))).toBe(true);
+    await handle.cancel();
+  }
+});
+
+test("it waits for its turn in a thread", async () => {
+  const longhaul = await stage.worker([waiter]);
+  const threadId = crypto.randomUUID();
+  const first = await longhaul.submit(waiter, 1, { threadId });
+  const second = await longhaul.submit(waiter, 2, { threadId });
+  await untilStatus(longhaul, first.runId, "waiting");
+  expect(await longhaul.why(second.runId)).toMatchObject({
+    code: "thread",
+    sentence: expect.stringContaining(first.runId),
+  });
+  await second.cancel();
+  await first.cancel();
+});
+
+test("it has ended", async () => {
+  const longhaul = await stage.worker([echo]);
+  const handle = await longhaul.submit(echo, 1);
+  await handle.result();
+  expect(await longhaul.why(handle.runId)).toMatchObject({ status: "succeeded", code: "finished", commands: [] });
+});
+
+test("a run that is not there has no why", async () => {
+  const longhaul = await stage.client([echo]);
+  await expect(longhaul.why(crypto.randomUUID())).rejects.toMatchObject({ code: "RUN_NOT_FOUND" });
+});
