@@ -84,7 +84,9 @@ async function play(options: DemoOptions, tell: Tell, curtain: Curtain, stop: Ab
     event: "scene",
     number: 1,
     title: "One run, two kills",
-    about: `Every step is slowed down by ${options.pausesMs[0] / 1_000} s, so that you can watch and a kill lands in the middle of it.`,
+    about: [
+      `Every step is slowed down by ${options.pausesMs[0] / 1_000} s, so that you can watch and a kill lands in the middle of it.`,
+    ],
   });
   const one = await playSceneOne(stage, options, tell, stop);
   const oneProof = await proveRuns(stage, [one.runId]);
@@ -94,7 +96,10 @@ async function play(options: DemoOptions, tell: Tell, curtain: Curtain, stop: Ab
     event: "scene",
     number: 2,
     title: `${options.runs} runs at once, workers killed at random`,
-    about: `${WORKERS_AT_ONCE} workers with ${SLOTS} slots each; every step slowed down by ${options.pausesMs[1] / 1_000} s; offline rules for all; seed ${options.seed}.`,
+    about: [
+      `${WORKERS_AT_ONCE} workers with ${SLOTS} slots each; every step slowed down by ${options.pausesMs[1] / 1_000} s; offline rules for all.`,
+      `Kills at random moments (seed ${options.seed}); a worker is spared until each of its runs got a step done there.`,
+    ],
   });
   const two = await playSceneTwo(stage, options, tell, stop);
   const twoProof = await proveRuns(stage, two.runIds);

@@ -1,6 +1,6 @@
 // The second scene: many runs at once, and workers killed at random until the runs are done.
 import { setTimeout as pause } from "node:timers/promises";
-import type { RunHandle } from "../../src/index.ts";
+import type { Longhaul, Run, RunHandle } from "../../src/index.ts";
 import { research } from "./agent.ts";
 import type { Kill, Member } from "./crew.ts";
 import type { DemoOptions } from "./options.ts";
@@ -22,7 +22,9 @@ export const WORKERS_AT_ONCE = 4;
 const KILLS_MAX = 5;
 /** A kill comes at a random moment this long after the last one. */
 const KILL_AFTER_MS = [900, 1_700] as const;
-const LOOK_MS = 50;
+const LOOK_MS = 100;
+/** Runs listed at once, at most 200. */
+const PAGE = 200;
 const FINISH_MS = 60_000;
 const SEARCHES = 2;
 
@@ -85,39 +87,35 @@ async function askAbout({ documents }: Stage, runs: number): Promise<string[]> {
   return Array.from({ length: runs }, (_, number) => `What is ${rows[number % rows.length]?.package ?? "it"}?`);
 }
 
-/** What each worker has in hand, and has got done since the last kill, as the witness sees it. */
+/** What each worker has in hand and has got done, as the witness sees it. */
 class Work {
   ended = 0;
   readonly #inHand = new Map<number, number>();
-  readonly #done = new Map<number, number>();
+  readonly #done = new Set<string>();
 
-  see({ what, pid }: WitnessLine): void {
+  see({ what, pid, runId }: WitnessLine): void {
     this.#inHand.set(pid, this.inHand(pid) + (what === "began" ? 1 : -1));
     if (what === "began") return;
     this.ended += 1;
-    this.#done.set(pid, (this.#done.get(pid) ?? 0) + 1);
+    this.#done.add(`${pid} ${runId}`);
   }
 
   inHand(pid: number): number {
     return this.#inHand.get(pid) ?? 0;
   }
 
-  /** About one step of each run that it has in hand. */
-  hasProgressed(pid: number): boolean {
-    return this.inHand(pid) > 0 && (this.#done.get(pid) ?? 0) >= this.inHand(pid);
-  }
-
-  killed(): void {
-    this.#done.clear();
+  /** True once a step of the run has ended in that process. */
+  hasDone(pid: number, runId: string): boolean {
+    return this.#done.has(`${pid} ${runId}`);
   }
 }
 
 /**
- * Kills one worker after the other, each at a random moment, while another is there to go on. Spared are workers that got
- * nothing done since the last kill: a run whose process dies twice without progress is suspicious, and tried alone.
+ * Kills one worker after the other, each at a random moment, while another is there to go on. A worker is spared until each
+ * of its runs got a step done there: a run whose process dies twice without progress is suspicious, and tried alone.
  */
 async function killAtRandom(
-  { crew }: Stage,
+  { crew, longhaul }: Stage,
   work: Work,
   random: () => number,
   stop: AbortSignal,
@@ -130,15 +128,35 @@ async function killAtRandom(
     let victims: readonly Member[] = [];
     while (victims.length === 0 && !stop.aborted) {
       await asleep(LOOK_MS);
-      if (crew.ready.length > 1) victims = crew.ready.filter(({ pid }) => work.hasProgressed(pid));
+      const held = await heldRuns(longhaul);
+      if (crew.ready.length > 1) victims = crew.ready.filter((member) => hasProgressed(member, held, work));
     }
     const victim = victims[Math.floor(random() * victims.length)];
     if (victim === undefined || stop.aborted) return;
     const inHand = work.inHand(victim.pid);
     const { worker } = crew.kill(victim);
-    work.killed();
     tell({ event: "kill", worker, step: null, inHand });
   }
+}
+
+/** Worker id → the runs it holds. */
+async function heldRuns(longhaul: Longhaul): Promise<ReadonlyMap<string | null, readonly string[]>> {
+  const held = new Map<string | null, string[]>();
+  let page: readonly Run[] = [];
+  do {
+    const before = page.at(-1)?.runId;
+    page = await longhaul.list({ status: "running", limit: PAGE, ...(before !== undefined && { before }) });
+    for (const { workerId, runId } of page) held.set(workerId, [...(held.get(workerId) ?? []), runId]);
+  } while (page.length === PAGE);
+  return held;
+}
+
+function hasProgressed(
+  { workerId, pid }: Member,
+  held: ReadonlyMap<string | null, readonly string[]>,
+  work: Work,
+): boolean {
+  return work.inHand(pid) > 0 && (held.get(workerId) ?? []).every((runId) => work.hasDone(pid, runId));
 }
 
 /** Random numbers from 0 to 1 that a seed repeats (mulberry32). */

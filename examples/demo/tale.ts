@@ -66,7 +66,7 @@ export type Tale =
     }
   | { readonly event: "worker_ready"; readonly worker: Who; readonly seconds: number }
   | { readonly event: "worker_died"; readonly worker: Who; readonly end: string }
-  | { readonly event: "scene"; readonly number: number; readonly title: string; readonly about: string }
+  | { readonly event: "scene"; readonly number: number; readonly title: string; readonly about: readonly string[] }
   | { readonly event: "submitted"; readonly runId: string; readonly question: string; readonly follow: string }
   | { readonly event: "step_began"; readonly worker: Who; readonly step: string; readonly again: boolean }
   | {

@@ -106,7 +106,11 @@ class LineTeller {
   #scenery({ number, title, about }: Of<"scene">): void {
     this.#scene = number;
     this.#live.show(null);
-    this.#lines("", this.#paint("bold", `Scene ${number}: ${title}`), this.#paint("dim", `  ${about}`));
+    this.#lines(
+      "",
+      this.#paint("bold", `Scene ${number}: ${title}`),
+      ...about.map((line) => this.#paint("dim", `  ${line}`)),
+    );
   }
 
   #submitted({ runId, question, follow }: Of<"submitted">): void {

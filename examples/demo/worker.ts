@@ -9,6 +9,9 @@ import { DEMO_PID, SLOTS, type WorkerMessage } from "./worker-message.ts";
 const ONLY_RUN = "LONGHAUL_DEMO_ONLY_RUN";
 const LONE_ID = "LONGHAUL_DEMO_LONE_ID";
 
+/** Processes of this one in which a run is tried alone. */
+const lone = new Set<ChildProcess>();
+
 await work();
 
 async function work(): Promise<void> {
@@ -29,6 +32,7 @@ async function work(): Promise<void> {
   countReplays(longhaul.database);
   if (longhaul.workerId !== null) tell({ type: "ready", workerId: longhaul.workerId });
   await Promise.race([stopped, ...(onlyRun === undefined ? [] : [longhaul.untilIdle()])]);
+  for (const child of lone) child.kill("SIGKILL");
   await longhaul.close();
   process.exit(0);
 }
@@ -37,6 +41,7 @@ async function work(): Promise<void> {
 function isolate(runId: string, workerId: string): ChildProcess {
   const env = { ...process.env, [ONLY_RUN]: runId, [LONE_ID]: workerId };
   const child = fork(fileURLToPath(import.meta.url), { env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  lone.add(child.once("exit", () => lone.delete(child)));
   tell({ type: "isolated", runId });
   return child;
 }

@@ -12,7 +12,7 @@ const TALES: readonly Tale[] = [
   { event: "indexing", passages: 500, pages: 20 },
   { event: "prepared", what: "index", detail: "500 passages", seconds: 1.2 },
   { event: "worker_ready", worker, seconds: 0.4 },
-  { event: "scene", number: 1, title: "One run", about: "slowly" },
+  { event: "scene", number: 1, title: "One run", about: ["slowly"] },
   { event: "submitted", runId: "r", question: "Why?", follow: "GET /runs/r/events" },
   { event: "step_began", worker, step: "plan", again: false },
   { event: "step", worker, step: "plan", durationMs: 70, detail: "3 searches", failed: false, bodies: 2 },
