@@ -167,8 +167,11 @@ export class Execution {
   enter(scope: Scope): Promise<void> | undefined {
     if (this.stopping || scope.closed) return NEVER;
     if (this.#mode === "running") {
-      if (this.owner.trusts(this.runId)) return undefined;
-      return this.during(() => this.journal.confirm()).then(() => this.enter(scope));
+      const standing = this.owner.standing(this);
+      if (standing === "trusted") return undefined;
+      if (standing === "doubtful") return this.during(() => this.journal.confirm()).then(() => this.enter(scope));
+      this.lose();
+      return NEVER;
     }
     if (this.#gate === null) {
       let open = (): void => undefined;

@@ -3,6 +3,7 @@ import { Worker as Thread } from "node:worker_threads";
 import { LEASE_TRUSTED_PART } from "../domain/limits.ts";
 import type { Database } from "../store/database.ts";
 import { HEARTBEAT_THREAD, type HeartbeatRow, heartbeatData } from "../store/heartbeat.ts";
+import type { Standing } from "./roles.ts";
 
 export interface LeaseOptions {
   readonly db: Database;
@@ -56,10 +57,11 @@ export class LeaseKeeper {
     if (held !== undefined) held.untilMs = Math.max(held.untilMs, sentMs + this.#options.leaseMs);
   }
 
-  /** True while nobody else can have the run. False also says that this process may have stood still for long. */
-  trusts(runId: string): boolean {
+  /** Whether somebody else can have the run by now: in doubt after this process stood still for long, gone with another epoch. */
+  standing(runId: string, epoch: number): Standing {
     const held = this.#held.get(runId);
-    return held !== undefined && this.#isTrusted(held.untilMs);
+    if (held?.epoch !== epoch) return "gone";
+    return this.#isTrusted(held.untilMs) ? "trusted" : "doubtful";
   }
 
   release(runId: string): void {

@@ -28,6 +28,8 @@ export interface ExecutionSettings {
   readonly mismatchGraceMs: number;
 }
 
+export type Standing = "trusted" | "doubtful" | "gone";
+
 /** What the worker gives to a run that it executes, and wants to hear from it. */
 export interface OwnerOf<Run> {
   readonly committer: Committer;
@@ -40,8 +42,8 @@ export interface OwnerOf<Run> {
   onOver(execution: Run): void;
   /** A write that was sent at this moment has extended the run's lease. */
   onLeaseExtended(execution: Run, sentMs: number): void;
-  /** True while nobody else can have the run: whatever starts now does not happen twice. */
-  trusts(runId: string): boolean;
+  /** Whether the run's lease can be relied on: while it is trusted, whatever starts now does not happen twice. */
+  standing(execution: Run): Standing;
   /** Entries were committed, messages sent, or runs made claimable: whoever listens may look. */
   hint(topic: "journal" | "ready" | "inbox" | "finished", runId: string): void;
   /** The code of a released run asks for something: put it back into the queue. */

@@ -112,8 +112,8 @@ class Attempt {
   }
 
   async run(tx: Transaction): Promise<void> {
-    const { journal, runId, owner } = this.#execution;
-    if (!owner.trusts(runId)) await this.#fence(tx, []);
+    const { journal, owner } = this.#execution;
+    if (owner.standing(this.#execution) !== "trusted") await this.#fence(tx, []);
     this.encoded = await this.#runBody(tx);
     const entry = journal.compose(KIND.step, this.#key, `"n":1,"tx":true`, this.encoded);
     await journal.storeBlobs();

@@ -16,7 +16,7 @@ import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
 import { Execution, type ExecutionOwner, type Programs } from "./execution.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { missingProgram } from "./program.ts";
-import type { ExecutionSettings } from "./roles.ts";
+import type { ExecutionSettings, Standing } from "./roles.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
 import { WarmRuns } from "./warm.ts";
@@ -142,6 +142,7 @@ export class Worker implements ExecutionOwner {
   // --- what executions ask -------------------------------------------------------------------------------------------
 
   onReleased(execution: Execution): void {
+    if (this.#running.get(execution.runId) !== execution) return execution.forget();
     this.#forget(execution);
     if (this.#draining === null) this.#warm.keep(execution);
     else execution.forget();
@@ -161,8 +162,8 @@ export class Worker implements ExecutionOwner {
     this.#leases.extended(execution.runId, sentMs);
   }
 
-  trusts(runId: string): boolean {
-    return this.#leases.trusts(runId);
+  standing(execution: Execution): Standing {
+    return this.#leases.standing(execution.runId, execution.epoch);
   }
 
   hint(topic: Topic, runId: string): void {
@@ -207,6 +208,9 @@ export class Worker implements ExecutionOwner {
     const cold: Claimed[] = [];
     for (const claim of claims) {
       this.clock.observe(claim.now_at);
+      // One that was lost, or let go with the answer still to come, and does not know it yet.
+      const stale = this.#running.get(claim.run_id);
+      if (stale !== PLACEHOLDER) stale?.lose();
       this.#leases.hold(claim.run_id, claim.epoch, sentMs);
       const warm = this.#warm.take(claim.run_id, claim.epoch, claim.journal_seq);
       if (warm === null) cold.push(claim);
@@ -251,6 +255,8 @@ export class Worker implements ExecutionOwner {
     entries: Entry[],
     states: readonly { thread_no: number; state: string | null; state_blob: string | null }[],
   ): Promise<void> {
+    // Lost and claimed anew while its journal was read: the newer claim executes it.
+    if (this.#leases.standing(claim.run_id, claim.epoch) === "gone") return;
     const program = this.programs.get(claim.agent) ?? missingProgram(claim.agent);
     let execution: Execution;
     try {
