@@ -52,7 +52,14 @@ export class Doorbell {
     }
     if (!REMOTE.includes(topic) || this.#closed) return;
     add(this.#pending, topic, runId);
-    this.#timer ??= later(() => void this.#send(), Math.max(0, this.#rungMs + QUIET_MS - performance.now()));
+    if (this.#timer !== undefined) return;
+    const waitMs = this.#rungMs + QUIET_MS - performance.now();
+    if (waitMs > 0) this.#timer = later(() => void this.#send(), waitMs);
+    else {
+      // Not by a timer, which takes a millisecond at least.
+      this.#rungMs = performance.now();
+      setImmediate(() => void this.#send());
+    }
   }
 
   /** Listens, and goes on trying when it cannot (a transaction pooler refuses LISTEN: polling alone will do). */
@@ -70,14 +77,14 @@ export class Doorbell {
     } catch {
       this.#down();
     }
-    if (this.#closed) await this.#listener?.close();
+    if (this.#closed) this.#listener?.close();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
     if (this.#pending.size > 0) await this.#send();
-    await this.#listener?.close();
+    this.#listener?.close();
     this.#listener = null;
   }
 
@@ -95,6 +102,7 @@ export class Doorbell {
 
   async #send(): Promise<void> {
     this.#timer = undefined;
+    if (this.#pending.size === 0) return;
     this.#rungMs = performance.now();
     const pending = this.#pending;
     this.#pending = new Map();

@@ -3,6 +3,7 @@ import pg from "pg";
 import { fail } from "../domain/errors.ts";
 import { rowTypes } from "./column-types.ts";
 import { isConnectionLost } from "./driver-errors.ts";
+import { leaveBehind } from "./farewell.ts";
 import { isForeignPreparedStatement, isStalePlan, isStartupParameterRefused } from "./prepared.ts";
 import { checkSchemaName, schemaRewriter } from "./schema-name.ts";
 
@@ -101,6 +102,8 @@ class PooledDatabase implements Database {
   #begin = "begin";
   #prepare: boolean;
   #ended: Promise<void> | undefined;
+  /** Those whose connection has not been closed by the server. */
+  readonly #clients = new Set<pg.Client>();
 
   constructor(schema: string, pool: pg.Pool, limits: Limits, prepare: boolean) {
     this.schema = schema;
@@ -108,6 +111,10 @@ class PooledDatabase implements Database {
     this.rewrite = schemaRewriter(schema);
     this.#limits = limits;
     this.#prepare = prepare;
+    pool.on("connect", (client) => {
+      this.#clients.add(client);
+      client.once("end", () => this.#clients.delete(client));
+    });
   }
 
   async query<Row>(text: string, values?: readonly SqlValue[], name?: string): Promise<Row[]> {
@@ -140,8 +147,13 @@ class PooledDatabase implements Database {
   }
 
   end(): Promise<void> {
-    this.#ended ??= this.pool.end();
+    this.#ended ??= this.#end();
     return this.#ended;
+  }
+
+  async #end(): Promise<void> {
+    await this.pool.end();
+    for (const client of this.#clients) leaveBehind(client);
   }
 
   async #queryOnce<Row>(text: string, values?: readonly SqlValue[], name?: string): Promise<Row[]> {

@@ -1,6 +1,7 @@
 // The doorbell: a coalesced NOTIFY in a transaction of its own, never inside one that moves data (its commit lock is database-wide).
 import pg from "pg";
 import type { Database, Queryable } from "./database.ts";
+import { leaveBehind } from "./farewell.ts";
 
 /** Rings. The commit does not wait for the disk: a lost hint costs latency, never a run. */
 export async function ring(db: Queryable, channel: string, payload: string): Promise<void> {
@@ -12,12 +13,13 @@ export async function ring(db: Queryable, channel: string, payload: string): Pro
 }
 
 export interface Listener {
-  close(): Promise<void>;
+  close(): void;
 }
 
 /**
- * Listens on a connection of its own. `onDown` is called once when it is lost or cannot be made; the caller polls then, and
- * tries again later.
+ * Listens on a connection of its own. `onDown` is called once when it is lost; the caller polls then, and tries again later.
+ *
+ * @throws what the driver throws when it cannot listen; nothing of the attempt is left, and `onDown` is not called.
  */
 export async function listen(
   db: Database,
@@ -30,8 +32,10 @@ export async function listen(
     application_name: "longhaul listen",
     keepAlive: true,
     connectionTimeoutMillis: 5_000,
+    query_timeout: 5_000,
   });
-  let down = false;
+  // Until it listens the caller hears of a failure from us, and must not hear of it twice.
+  let down = true;
   const drop = (): void => {
     if (down) return;
     down = true;
@@ -40,12 +44,18 @@ export async function listen(
   client.on("error", drop);
   client.on("end", drop);
   client.on("notification", (message) => onHint(message.payload ?? ""));
-  await client.connect();
-  await client.query(`listen ${pg.escapeIdentifier(channel)}`);
-  return {
-    async close() {
-      down = true;
-      await client.end().catch(() => undefined);
-    },
+  const close = (): void => {
+    down = true;
+    void client.end().catch(() => undefined);
+    leaveBehind(client);
   };
+  try {
+    await client.connect();
+    await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  down = false;
+  return { close };
 }
