@@ -19,7 +19,12 @@ export interface ThreadRow {
 }
 
 /** Creates a thread. False when the tenant has one of this id already. */
-export async function createThread(db: Queryable, tenant: string, threadId: string, metadata: string): Promise<boolean> {
+export async function createThread(
+  db: Queryable,
+  tenant: string,
+  threadId: string,
+  metadata: string,
+): Promise<boolean> {
   const rows = await db.query(
     "insert into longhaul.threads (tenant_id, thread_id, metadata) values ($1, $2, $3::jsonb) on conflict do nothing returning thread_no",
     [tenant, threadId, metadata],
@@ -44,7 +49,11 @@ export function readThreadStates(
   db: Queryable,
   threadNos: readonly number[],
 ): Promise<{ thread_no: number; state: string | null; state_blob: string | null }[]> {
-  return db.query("select thread_no, state, state_blob from longhaul.threads where thread_no = any($1::bigint[])", [threadNos], "lh_thread_states");
+  return db.query(
+    "select thread_no, state, state_blob from longhaul.threads where thread_no = any($1::bigint[])",
+    [threadNos],
+    "lh_thread_states",
+  );
 }
 
 /** Unfinished runs of a thread, in their order. */
