@@ -13,7 +13,7 @@ import { lockTree, type NewRun, submitRuns, treeSize } from "../store/submit.ts"
 import type { Execution } from "./execution.ts";
 import { childId } from "./ids.ts";
 import { metaOf } from "./replay.ts";
-import type { Scope } from "./scope.ts";
+import { type Scope, unlessClosed } from "./scope.ts";
 
 export interface ChildSpec {
   readonly agent: string;
@@ -48,9 +48,9 @@ export async function spawnChildren(
     if (replaying !== undefined) await replaying;
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    const ids = await execution.during(() => submitChildren(execution, key, specs, hash));
-    note(execution, ids, specs);
-    return ids;
+    const submitted = execution.during(() => submitChildren(execution, key, specs, hash));
+    note(execution, await submitted, specs);
+    return await unlessClosed(scope, submitted);
   } finally {
     done();
   }

@@ -3,7 +3,7 @@ import { KIND } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Execution } from "./execution.ts";
-import { generationPrefix, KEPT_STATE, type Scope } from "./scope.ts";
+import { generationPrefix, KEPT_STATE, type Scope, unlessClosed } from "./scope.ts";
 
 /** A value that must be the same on every replay. Goes with the next write: what depends on it is written later. */
 export function recordValue(execution: Execution, scope: Scope, name: string, make: () => unknown): unknown {
@@ -39,7 +39,7 @@ export async function setState(execution: Execution, scope: Scope, value: unknow
       await new Promise<void>((resolve) => {
         execution.replay.request(key, () => {
           execution.threadState = decodeValue(encoded);
-          resolve();
+          if (!scope.closed) resolve();
         });
       });
       return;
@@ -48,12 +48,13 @@ export async function setState(execution: Execution, scope: Scope, value: unknow
     if (replaying !== undefined) await replaying;
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    await execution.during(async () => {
+    const stored = execution.during(async () => {
       const entry = execution.journal.compose(KIND.state, key, "", encoded);
       const threadState = { text: entry.blob === null ? encoded : null, blob: entry.blob };
       await execution.journal.add(entry, { threadState });
       execution.threadState = decodeValue(encoded);
     });
+    await unlessClosed(scope, stored);
   } finally {
     done();
   }

@@ -1,7 +1,7 @@
 // What a run remembers: its journal since the last checkpoint, given back to the code in exactly the order in which it was recorded.
 import { type Entry, KIND, SETTLING } from "../domain/entry.ts";
 import { decodeValue } from "../domain/value.ts";
-import { nextTurn } from "./timing.ts";
+import { codeStandsStill, nextTurn } from "./timing.ts";
 
 /** Called with the recorded entry when its turn has come; replay goes on when the promise settles. */
 type Hand = (entry: Entry) => void | Promise<void>;
@@ -157,6 +157,9 @@ export class Replay {
   async #pump(): Promise<void> {
     this.#pumping = true;
     for (let entry = this.#order[this.#head]; entry !== undefined; entry = this.#order[this.#head]) {
+      if (!this.#requested.has(entry.key ?? "")) break;
+      // At the first execution the database came between: whatever the code does without waiting for anything happened before.
+      await codeStandsStill();
       const hand = this.#requested.get(entry.key ?? "");
       if (hand === undefined) break;
       this.#requested.delete(entry.key ?? "");

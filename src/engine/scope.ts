@@ -110,6 +110,22 @@ export class Scope {
   }
 }
 
+/**
+ * What was done for a branch, unless the branch has lost its race meanwhile: then its code hears nothing of it any more, as in a
+ * replay. Call it around `during`, not inside: what never settles must not count as under way.
+ */
+export async function unlessClosed<T>(scope: Scope, work: Promise<T>): Promise<T> {
+  try {
+    const value = await work;
+    return scope.closed ? await NEVER : value;
+  } catch (error) {
+    if (scope.closed) return NEVER;
+    throw error;
+  }
+}
+
+const NEVER = new Promise<never>(() => undefined);
+
 export function generationPrefix(generation: number): string {
   return generation === 0 ? "" : `@${generation}/`;
 }

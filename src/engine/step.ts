@@ -10,7 +10,7 @@ import { isRetryable, nextDelayMs, type RetryPolicy } from "../domain/retry.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Execution } from "./execution.ts";
 import { metaOf } from "./replay.ts";
-import type { Scope } from "./scope.ts";
+import { type Scope, unlessClosed } from "./scope.ts";
 
 export interface StepSpec {
   readonly name: string;
@@ -34,7 +34,7 @@ export async function performStep(execution: Execution, scope: Scope, spec: Step
     if (recorded !== undefined) return await replayed(execution, scope, recorded, hash);
     const replaying = execution.replay.ready(key);
     if (replaying !== undefined) await replaying;
-    return await attempts(execution, scope, key, hash, spec);
+    return await unlessClosed(scope, attempts(execution, scope, key, hash, spec));
   } finally {
     done();
   }
@@ -71,6 +71,7 @@ async function attempts(
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
     const outcome = await execution.during(() => attempt(execution, scope, key, hash, spec, failed + 1), key);
+    if (outcome === STOPPED) return execution.never();
     if (outcome.done) return outcome.value;
     failed += 1;
     await backoff(execution, scope, key, outcome.retryAtMs, outcome.notBeforeMs);
@@ -81,6 +82,9 @@ type Outcome =
   | { readonly done: true; readonly value: unknown }
   | { readonly done: false; readonly retryAtMs: number; readonly notBeforeMs: number };
 
+/** The body was told to stop, and nothing was recorded. */
+const STOPPED = Symbol("stopped");
+
 /** One attempt and its record. */
 async function attempt(
   execution: Execution,
@@ -89,17 +93,17 @@ async function attempt(
   hash: string | null,
   spec: StepSpec,
   number: number,
-): Promise<Outcome> {
+): Promise<Outcome | typeof STOPPED> {
   const startedMs = performance.now();
   const result = await runBody(execution, scope, key, spec, number);
   const ms = Math.round(performance.now() - startedMs);
   const meta = `${hash === null ? "" : `"h":"${hash}",`}"n":${number},"ms":${ms}`;
   if ("encoded" in result) {
     await execution.journal.append(KIND.step, key, meta, result.encoded);
-    return { done: true, value: scope.closed ? await execution.never() : decodeValue(result.encoded) };
+    return { done: true, value: decodeValue(result.encoded) };
   }
   // A body that failed because it was told to stop has not failed: it runs again where the run goes on.
-  if (execution.stopping || scope.closed) return { done: true, value: await execution.never() };
+  if (execution.stopping || scope.closed) return STOPPED;
   const failure = encodeValue(result.failure);
   if (isRetryable(result.failure) && number < spec.retry.maxAttempts) {
     const delayMs = nextDelayMs(spec.retry, number, Math.random(), result.failure.retryAfterMs);

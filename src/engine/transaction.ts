@@ -7,7 +7,7 @@ import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { type Append, appendEntries, type NewEntry } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
 import { metaOf } from "./replay.ts";
-import type { Scope } from "./scope.ts";
+import { type Scope, unlessClosed } from "./scope.ts";
 import { insideStep } from "./step.ts";
 import { pause } from "./timing.ts";
 
@@ -39,7 +39,10 @@ export async function performTransaction(
     if (replaying !== undefined) await replaying;
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    return await execution.during(() => commit(execution, key, body), key);
+    return await unlessClosed(
+      scope,
+      execution.during(() => commit(execution, key, body), key),
+    );
   } finally {
     done();
   }
