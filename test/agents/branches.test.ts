@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { KIND } from "../../src/domain/entry.ts";
 import { agent, type Ctx } from "../../src/index.ts";
-import { gate, journalOf, rejection, until, useStage } from "../support/longhaul.ts";
+import { gate, journalOf, rejection, until, untilStatus, useStage } from "../support/longhaul.ts";
 
 const stage = useStage();
 
@@ -235,4 +235,79 @@ test("now, random, uuid and emit are allowed inside a step's body", async () => 
   const kinds = (await journalOf(stage.db, runId)).map((entry) => entry.kind);
   expect(kinds).not.toContain(KIND.value);
   expect(kinds).toContain(KIND.emit);
+});
+
+test("a branch that waits for nothing wins against a recorded step at every execution", async () => {
+  const winners: string[] = [];
+  const hold = gate();
+  const racer = agent({
+    name: "racer",
+    async run(ctx) {
+      const { winner } = await ctx.race({
+        recorded: (c) => c.step("recorded", () => 1),
+        computed: async () => {
+          for (let i = 0; i < 1_000; i++) await undefined;
+        },
+      });
+      winners.push(winner);
+      await ctx.step("hold", () => hold.opened);
+      return winner;
+    },
+  });
+  const longhaul = await stage.worker([racer]);
+  const handle = await longhaul.submit(racer, null);
+  await until(async () => (await journalOf(stage.db, handle.runId)).some((entry) => entry.key?.endsWith("recorded#1")));
+  await stage.takeOver(handle.runId);
+  await until(() => winners.length === 2);
+  hold.open();
+  expect(await handle.result()).toBe("computed");
+  expect(winners).toEqual(["computed", "computed"]);
+});
+
+test("a run whose race left a step behind can still sleep and checkpoint when that step has ended", async () => {
+  const slow = gate();
+  const racer = agent({
+    name: "racer",
+    async run(ctx) {
+      ctx.restored();
+      await ctx.race({ slow: (c) => c.step("slow", () => slow.opened), quick: (c) => c.step("quick", () => 1) });
+      await ctx.step("open", () => slow.open());
+      await ctx.sleep(300);
+      await ctx.checkpoint("after the race");
+      return ctx.signal("go");
+    },
+  });
+  const longhaul = await stage.worker([racer]);
+  const handle = await longhaul.submit(racer, null);
+  await untilStatus(longhaul, handle.runId, "waiting");
+  await longhaul.signal(handle.runId, "go", "gone");
+  expect(await handle.result()).toBe("gone");
+});
+
+test("code of a branch that has lost hears nothing any more, whatever it was waiting for", async () => {
+  const heard: string[] = [];
+  const hold = gate();
+  const leaf = agent({ name: "leaf", run: () => 1 });
+  const racer = agent({
+    name: "racer",
+    async run(ctx) {
+      const branches: Record<string, (c: Ctx) => Promise<unknown>> = {
+        fails: (c) => c.step("fails", { retry: false }, () => hold.opened.then(() => Promise.reject(new Error("no")))),
+        sql: (c) => c.transaction("sql", () => hold.opened),
+        state: (c) => hold.opened.then(() => c.state.set(1)),
+        spawn: (c) => c.spawn(leaf, 1),
+        works: (c) => c.step("works", () => hold.opened),
+      };
+      const losers = Object.entries(branches).map(([name, branch]) => {
+        const followed = (c: Ctx) => branch(c).finally(() => heard.push(name));
+        return [name, followed] as const;
+      });
+      await ctx.race({ ...Object.fromEntries(losers), winner: () => Promise.resolve() });
+      hold.open();
+      await ctx.sleep(300);
+      return [...heard];
+    },
+  });
+  const longhaul = await stage.worker([racer, leaf]);
+  expect(await longhaul.run(racer, null)).toEqual([]);
 });
