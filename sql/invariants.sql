@@ -241,11 +241,11 @@ select l.run_id, l.state, l.worker_id, l.need, (select count(*) from longhaul.wa
  where (l.state <> 'running' and (l.worker_id is not null or l.expires_at is not null or l.claimed_at is not null))
     or (l.state = 'waiting' and (l.need < 1 or l.need > (select count(*) from longhaul.waits w where w.run_id = l.run_id)));
 
--- I34 only-the-waiting-wait: Waits belong to waiting runs, timers to waiting ones and to those that were delayed.
+-- I34 only-the-waiting-wait: Waits belong to waiting runs, timers also to those that were delayed, or are kept apart after a crash.
 select w.run_id, 'waits' as place, l.state from longhaul.waits w left join longhaul.live l using (run_id) where l.state is distinct from 'waiting'
 union all
 select d.run_id, 'later', l.state from longhaul.later d left join longhaul.live l using (run_id)
- where l.state is null or not (l.state = 'waiting' or (l.state = 'queued' and l.epoch = 0));
+ where l.state is null or not (l.state = 'waiting' or (l.state = 'queued' and (l.epoch = 0 or l.crashes > 0)));
 
 -- I43 journal-has-no-gap: The entries of a run count from one to the number in its row.
 select r.run_id, coalesce(j.n, 0) as entries, j.last, coalesce(l.journal_seq, o.entries) as told

@@ -142,7 +142,10 @@ export class Worker implements ExecutionOwner {
   // --- what executions ask -------------------------------------------------------------------------------------------
 
   onReleased(execution: Execution): void {
-    if (this.#running.get(execution.runId) !== execution) return execution.forget();
+    if (this.#running.get(execution.runId) !== execution) {
+      execution.forget();
+      return;
+    }
     this.#forget(execution);
     if (this.#draining === null) this.#warm.keep(execution);
     else execution.forget();

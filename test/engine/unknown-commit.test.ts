@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KIND } from "../../src/domain/entry.ts";
 import { agent, type Ctx } from "../../src/index.ts";
 import { DatabaseProxy } from "../crash/proxy.ts";
-import { journalOf, useStage } from "../support/longhaul.ts";
+import { gate, journalOf, useStage } from "../support/longhaul.ts";
 
 const stage = useStage();
 let proxy: DatabaseProxy;
@@ -78,4 +78,44 @@ describe.each(["before", "after"] as const)("lost %s the server has answered", (
       KIND.finished,
     ]);
   });
+});
+
+test("a run that its worker claims anew before it knows that it had let it go, goes on", async () => {
+  const listener = agent({ name: "listener", run: (ctx) => ctx.signal("go") });
+  const client = await stage.client([listener]);
+  const claimed = gate();
+  let cuts = 0;
+  proxy.decider = {
+    onRequest: ({ label }) => {
+      if (label === "lh_replay") claimed.open();
+      return "pass";
+    },
+    onAnswer: async ({ label }) => {
+      if (label === "lh_settle" && cuts++ === 0) return "cut";
+      if (!label.startsWith("select run_id, epoch, worker_id")) return "pass";
+      // It learns that it had let the run go only after it has claimed it anew.
+      const [run] = await client.list({ agent: "listener" });
+      await client.signal(run?.runId ?? "", "go", "now");
+      await claimed.opened;
+      return "pass";
+    },
+  };
+  const longhaul = await stage.worker([listener], {}, { url: proxy.url });
+  const handle = await longhaul.submit(listener, null);
+  expect(await handle.result({ timeoutMs: 5_000 })).toBe("now");
+});
+
+test("an approval that expired stays expired for whoever takes the run over", async () => {
+  const asker = agent({
+    name: "asker",
+    async run(ctx) {
+      const { status } = await ctx.approval("ok", null, { expires: 1 });
+      await ctx.step("hold", { input: status }, () => (executions++ === 0 ? stage.takeOver(ctx.runId) : undefined));
+      return status;
+    },
+  });
+  let executions = 0;
+  const longhaul = await stage.worker([asker]);
+  expect(await longhaul.run(asker, null)).toBe("expired");
+  expect(executions).toBe(2);
 });

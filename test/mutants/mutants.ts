@@ -1,0 +1,218 @@
+// Bugs that somebody could put into the engine, each with the test that would tell.
+
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  /** Occurs once in the file. */
+  readonly find: string;
+  readonly replace: string;
+  readonly test: { readonly file: string; readonly name: string };
+}
+
+const JOURNAL = "sql/migrations/0005_journal.sql";
+const FINISH = "sql/migrations/0006_finish.sql";
+const SWEEP = "sql/migrations/0007_sweep.sql";
+const named = (file: string, name: string): Mutant["test"] => ({ file: `test/${file}.test.ts`, name });
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "append does not check the epoch",
+    file: JOURNAL,
+    find: "and l.epoch = f.epoch and l.worker_id = p_worker and l.journal_seq",
+    replace: "and l.worker_id = p_worker and l.journal_seq",
+    test: named("store/journal", "nothing is written with another epoch"),
+  },
+  {
+    name: "append does not check the worker",
+    file: JOURNAL,
+    find: "and l.epoch = f.epoch and l.worker_id = p_worker and l.journal_seq",
+    replace: "and l.epoch = f.epoch and l.journal_seq",
+    test: named("store/journal", "nothing is written by another worker, or after the run was taken away"),
+  },
+  {
+    name: "append does not check the number",
+    file: JOURNAL,
+    find: " and l.worker_id = p_worker and l.journal_seq = f.first - 1",
+    replace: " and l.worker_id = p_worker",
+    test: named("store/journal", "nothing is written with a number that leaves a gap"),
+  },
+  {
+    name: "the lease is counted from now()",
+    file: JOURNAL,
+    find: "set expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', journal_seq = l.journal_seq + f.n",
+    replace: "set expires_at = now() + p_lease_ms * interval '1 millisecond', journal_seq = l.journal_seq + f.n",
+    test: named("store/journal", "by the database's clock even inside an old transaction"),
+  },
+  {
+    name: "an expiry overrules an answer",
+    file: JOURNAL,
+    find: "a.status not in ('pending', 'expired')",
+    replace: "false",
+    test: named("store/journal", "an expiry that comes after the answer is refused, and writes nothing"),
+  },
+  {
+    name: "a step is over before its record is committed",
+    file: "src/engine/step.ts",
+    find: "await execution.journal.append(KIND.step, key, meta, result.encoded);",
+    replace: "void execution.journal.append(KIND.step, key, meta, result.encoded);",
+    test: named("engine/stand-still", "the code goes on only when the record is committed"),
+  },
+  {
+    name: "a lease is trusted for ever",
+    file: "src/engine/lease.ts",
+    find: "return performance.now() <= untilMs - this.#options.leaseMs * (1 - LEASE_TRUSTED_PART);",
+    replace: "return untilMs > 0;",
+    test: named("engine/stand-still", "it runs no body of a run that another worker has"),
+  },
+  {
+    name: "a write of unknown outcome counts as failed",
+    file: "src/engine/commit.ts",
+    find: "else if (tail.journal_seq === append.first + append.entries.length - 1 && append.entries.length > 0) {",
+    replace: "else if (tail.journal_seq < 0) {",
+    test: named("engine/unknown-commit", "lost after the server has answered a record is stored once"),
+  },
+  {
+    name: "a write of unknown outcome counts as stored",
+    file: "src/engine/commit.ts",
+    find: 'else if (tail.journal_seq !== append.first - 1) known.set(append.runId, { verdict: "lost" });',
+    replace: 'else known.set(append.runId, { verdict: "done", sentMs: null, cancel: null, inboxSeq: 0 });',
+    test: named("engine/unknown-commit", "lost before the server has answered a record is stored once"),
+  },
+  {
+    name: "a worker mixes up two claims of one run",
+    file: "src/engine/worker.ts",
+    find: "if (stale !== PLACEHOLDER) stale?.lose();",
+    replace: "",
+    test: named("engine/unknown-commit", "a run that its worker claims anew before it knows that it had let it go"),
+  },
+  {
+    name: "a run goes to sleep over a message",
+    file: FINISH,
+    find: "(u.move <> 'wait' or h.inbox_seq = u.inbox)",
+    replace: "true",
+    test: named("store/finish", "a message that came since the worker looked keeps it from going to sleep"),
+  },
+  {
+    name: "a run goes to sleep over a cancel",
+    file: FINISH,
+    find: "(h.cancel is null and (u.move <> 'wait'",
+    replace: "((u.move <> 'wait'",
+    test: named("store/finish", "a cancel that came since keeps it from a wait"),
+  },
+  {
+    name: "a sleeping run keeps its slot",
+    file: FINISH,
+    find: "from unnest(held) h where h.run_id = any(moved)), items);",
+    replace:
+      "from unnest(held) h join unnest(p_run, p_move) u(r, m) on u.r = h.run_id where h.run_id = any(moved) and u.m <> 'wait'), items);",
+    test: named("store/finish", "a waiting run has its waits and its timer, and no slot"),
+  },
+  {
+    name: "a sleeping run has no timer",
+    file: FINISH,
+    find: "where u.run_id = any(moved) and u.due is not null and u.move = 'wait'",
+    replace: "where false",
+    test: named("store/finish", "a waiting run has its waits and its timer, and no slot"),
+  },
+  {
+    name: "an approval is answered twice",
+    file: FINISH,
+    find: "if a.status <> 'pending' then return 'taken'; end if;",
+    replace: "",
+    test: named("store/finish", "of 20 answers to one approval one is taken"),
+  },
+  {
+    name: "a parent is not told in the commit of its child's end",
+    file: FINISH,
+    find: "where g.parent_id is not null;\n  select longhaul.hand_over",
+    replace: "where false;\n  select longhaul.hand_over",
+    test: named("store/finish", "reaches its parent in the same commit"),
+  },
+  {
+    name: "children of an ended parent go on",
+    file: FINISH,
+    find: "from longhaul.live c where c.parent_id = any(ids) on conflict do nothing",
+    replace: "from longhaul.live c where false on conflict do nothing",
+    test: named("store/finish", "a parent that ends leaves word that its children are to be cancelled"),
+  },
+  {
+    name: "a thread is not handed over",
+    file: FINISH,
+    find: "from unnest(gone) g where g.thread_no is not null;",
+    replace: "from unnest(gone) g where false;",
+    test: named("engine/thread", "50 runs submitted at once run one after the other"),
+  },
+  {
+    name: "crashes count although the run got on",
+    file: SWEEP,
+    find: "case when x.journal_seq > x.claim_seq then 0 else x.crashes + 1 end as crashes",
+    replace: "x.crashes + 1 as crashes",
+    test: named("store/sweep", "a crash counts only when nothing was appended since the claim"),
+  },
+  {
+    name: "a cancel is forgotten with its worker",
+    file: SWEEP,
+    find: "into stopped from unnest(lost) x where x.cancel is not null;",
+    replace: "into stopped from unnest(lost) x where false;",
+    test: named("store/sweep", "a run that was to be cancelled ends when its worker is gone"),
+  },
+  {
+    name: "a claim does not look at the cap",
+    file: "sql/migrations/0004_claim.sql",
+    find: "greatest(t.cap - t.in_flight, 0)",
+    replace: "t.cap",
+    test: named("store/claim", "a tenant is never above its cap"),
+  },
+  {
+    name: "a frozen transaction holds its locks for ever",
+    file: "src/store/database.ts",
+    find: "idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,",
+    replace: "",
+    test: named("store/database", "every connection has them, all shorter than a lease of ten seconds"),
+  },
+  {
+    name: "a replay gives outcomes in the order in which they are asked for",
+    file: "src/engine/replay.ts",
+    find: 'if (!this.#requested.has(entry.key ?? "")) break;',
+    replace: `if (!this.#requested.has(entry.key ?? "")) break;
+      const first = this.#order.findIndex((e, i) => i >= this.#head && e.key === [...this.#requested.keys()][0]);
+      if (first > this.#head) this.#order.splice(this.#head, 0, ...this.#order.splice(first, 1));
+      entry = this.#order[this.#head] as Entry;`,
+    test: named("engine/replay", "the order in which parallel steps ended is kept"),
+  },
+  {
+    name: "a replay starts at the first entry",
+    file: "src/store/journal.ts",
+    find: "coalesce(max(c.seq), 0) as seq",
+    replace: "0 as seq",
+    test: named("store/journal", "a replay starts at the last checkpoint"),
+  },
+  {
+    name: "a takeover forgets failed attempts",
+    file: "src/engine/step.ts",
+    find: "let failed = before?.failed ?? 0;",
+    replace: "let failed = 0;",
+    test: named("engine/retry", "the count survives a takeover"),
+  },
+  {
+    name: "a replay forgets that a wait ended by time",
+    file: "src/engine/wait.ts",
+    find: 'const byTime = metaOf(entry)["by"] === "time";',
+    replace: "const byTime = entry.seq < 0;",
+    test: named("engine/unknown-commit", "an approval that expired stays expired for whoever takes the run over"),
+  },
+  {
+    name: "a transaction commits although the run was lost",
+    file: "src/engine/transaction.ts",
+    find: "if (held === undefined) throw new Fenced();",
+    replace: "",
+    test: named("engine/transaction", "a worker that lost its run in mid-transaction leaves nothing behind"),
+  },
+  {
+    name: "a fork inherits a question that is still open",
+    file: "src/runtime/inherit.ts",
+    find: "return answered.has(entry.key);",
+    replace: "return true;",
+    test: named("runtime/fork-questions", "is asked anew, under an id of its own"),
+  },
+];
