@@ -42,7 +42,8 @@ export class Ticker {
   }
 
   start(): void {
-    this.#schedule();
+    // At once: leases may have lapsed, and timers rung, while nobody was there.
+    this.due(0);
   }
 
   stop(): void {
