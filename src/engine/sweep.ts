@@ -42,8 +42,7 @@ export class Ticker {
   }
 
   start(): void {
-    // At once: leases may have lapsed, and timers rung, while nobody was there.
-    this.due(0);
+    this.#schedule();
   }
 
   stop(): void {
