@@ -9,7 +9,7 @@ import { WORKLOADS, type Workload } from "./workloads.ts";
 export interface EnumerateOptions {
   /** Points under way at the same time: most of a point is waiting for a lease to lapse. */
   readonly lanes: number;
-  /** Beginnings of names; empty: all. */
+  /** Points, workloads, or workloads with modes; empty: all. */
   readonly only: readonly string[];
   /** Name the points and try none. */
   readonly list: boolean;
@@ -25,34 +25,33 @@ export interface Summary {
 
 /** Of what time causes, so many are struck. */
 const PERIODIC_MAX = 2;
+const PROGRESS_EVERY = 50;
 
 export async function enumerate({ lanes, only, list, say }: EnumerateOptions): Promise<Summary> {
   const startMs = performance.now();
-  const totals = { points: 0, missed: 0, failed: [] as Report[] };
-  for (const workload of WORKLOADS.filter(({ name }) => only.length === 0 || only.some((o) => concerns(o, name)))) {
+  const reports: Report[] = [];
+  let count = 0;
+  for (const workload of WORKLOADS.filter(({ name }) => isWanted(`${name}:`, only))) {
     const clean = await survey(workload);
-    const points = pointsOf(workload.name, faultsOf(workload.victim), struckRequests(clean)).filter((point) =>
-      isWanted(point, only),
-    );
-    const named = only.filter((name) => name.split(":").length === 3 && name.startsWith(`${workload.name}:`));
-    say(
-      `${workload.name}: ${clean.requests.size} requests, ${points.length} points${named.length > 0 ? " wanted" : ""}`,
-    );
-    totals.points += points.length;
+    const points = allPoints(workload, clean).filter((point) => isWanted(nameOf(point), only));
+    count += points.length;
+    say(`${workload.name}: ${clean.requests.size} requests, ${points.length} points`);
     if (list) for (const point of points) say(`  ${nameOf(point)}  ${clean.requests.get(point.request) ?? ""}`);
-    else await tryAll(workload, points, clean, lanes, totals, say);
+    else reports.push(...(await tryPoints(workload, points, clean, lanes, progress(points.length, say))));
   }
+  const failed = reports.filter(({ violations }) => violations.length > 0);
+  const missed = reports.filter(({ struck, violations }) => struck === null && violations.length === 0).length;
   const seconds = Math.round((performance.now() - startMs) / 1_000);
-  const { points, missed, failed } = totals;
   say(
-    `${points} points enumerated in ${seconds} s on ${availableParallelism()} cores: ${points - missed - failed.length} held, ${missed} not reached, ${failed.length} violated`,
+    `${count} points enumerated in ${seconds} s on ${availableParallelism()} cores: ` +
+      `${reports.length - missed - failed.length} held, ${missed} not reached, ${failed.length} violated`,
   );
   for (const { name } of failed) say(`  npm run test:crash -- ${name}`);
-  return totals;
+  return { points: count, missed, failed };
 }
 
 /** The undisturbed run, in a database of its own. */
-async function survey(workload: Workload): Promise<Clean> {
+export async function survey(workload: Workload): Promise<Clean> {
   const arena = await Arena.open(workload);
   try {
     return await cleanRun(arena, new Victim());
@@ -61,20 +60,20 @@ async function survey(workload: Workload): Promise<Clean> {
   }
 }
 
-function struckRequests({ requests }: Clean): string[] {
-  return [...requests.keys()].filter((name) => Number(/-(\d+)$/.exec(name)?.[1] ?? 0) <= PERIODIC_MAX);
+export function allPoints({ name, victim }: Workload, { requests }: Clean): Point[] {
+  const struck = [...requests.keys()].filter((request) => Number(/-(\d+)$/.exec(request)?.[1] ?? 0) <= PERIODIC_MAX);
+  return pointsOf(name, faultsOf(victim), struck);
 }
 
-async function tryAll(
+export async function tryPoints(
   workload: Workload,
   points: readonly Point[],
   clean: Clean,
   lanes: number,
-  totals: { missed: number; failed: Report[] },
-  say: (line: string) => void,
-): Promise<void> {
+  onReport: (report: Report) => void = () => undefined,
+): Promise<Report[]> {
   const left = [...points];
-  let done = 0;
+  const reports: Report[] = [];
   const lane = async (): Promise<void> => {
     const arena = await Arena.open(workload);
     // The next victim starts while this one is being tried.
@@ -83,27 +82,30 @@ async function tryAll(
       const next = new Victim();
       const report = await tryPoint(arena, point, clean, victim);
       victim = next;
-      done += 1;
-      if (report.violations.length > 0) {
-        totals.failed.push(report);
-        say(`VIOLATED ${report.name} (${report.struck ?? "not reached"})\n  ${report.violations.join("\n  ")}`);
-      } else if (report.struck === null) totals.missed += 1;
-      if (done % 50 === 0) say(`  ${done} of ${points.length}`);
+      reports.push(report);
+      onReport(report);
     }
     victim.kill();
     await arena.close();
   };
   await Promise.all(Array.from({ length: Math.min(lanes, points.length) }, lane));
+  return reports;
 }
 
-function isWanted(point: Point, only: readonly string[]): boolean {
-  const name = nameOf(point);
-  return (
-    only.length === 0 ||
-    only.some((o) => name === o || name.startsWith(`${o}:`) || (name.startsWith(`${o}-`) && o.includes(":")))
-  );
+function progress(total: number, say: (line: string) => void): (report: Report) => void {
+  let done = 0;
+  return ({ name, struck, violations }) => {
+    done += 1;
+    if (violations.length > 0) say(`VIOLATED ${name} (${struck ?? "not reached"})\n  ${violations.join("\n  ")}`);
+    if (done % PROGRESS_EVERY === 0) say(`  ${done} of ${total}`);
+  };
 }
 
-function concerns(wanted: string, workload: string): boolean {
-  return wanted === workload || wanted.startsWith(`${workload}:`);
+/** Whether something of this name, or below it, is asked for: `retry:`, `retry:cut-after:3`. */
+function isWanted(name: string, only: readonly string[]): boolean {
+  if (only.length === 0) return true;
+  return only.some((wanted) => {
+    if (name === wanted || wanted.startsWith(name)) return true;
+    return name.startsWith(`${wanted}:`) || (wanted.includes(":") && name.startsWith(`${wanted}-`));
+  });
 }

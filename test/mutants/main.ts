@@ -20,13 +20,14 @@ function copyPackage(): string {
   return folder;
 }
 
-/** Applies the text replacement; false when the text is not there exactly once. */
-function mutate(folder: string, { file, find, replace }: Mutant): boolean {
+/** Applies the text replacements; false when a text is not there exactly once. */
+function mutate(folder: string, { file, also, ...first }: Mutant): boolean {
   const path = join(folder, file);
-  const parts = readFileSync(path, "utf8").split(find);
-  if (parts.length !== 2) return false;
-  writeFileSync(path, parts.join(replace));
-  return true;
+  return [first, ...(also === undefined ? [] : [also])].every(({ find, replace }) => {
+    const parts = readFileSync(path, "utf8").split(find);
+    if (parts.length === 2) writeFileSync(path, parts.join(replace));
+    return parts.length === 2;
+  });
 }
 
 /** A test that fails because the mutant does not even load, or its schema cannot be made, has not told anything. */

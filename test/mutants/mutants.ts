@@ -1,11 +1,16 @@
 // Bugs that somebody could put into the engine, each with the test that would tell.
 
-export interface Mutant {
-  readonly name: string;
-  readonly file: string;
+export interface Edit {
   /** Occurs once in the file. */
   readonly find: string;
   readonly replace: string;
+}
+
+export interface Mutant extends Edit {
+  readonly name: string;
+  readonly file: string;
+  /** Where the engine guards against a bug twice, both guards go. */
+  readonly also?: Edit;
   readonly test: { readonly file: string; readonly name: string };
 }
 
@@ -83,6 +88,10 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/engine/worker.ts",
     find: "if (stale !== PLACEHOLDER) stale?.lose();",
     replace: "",
+    also: {
+      find: "if (this.#running.get(execution.runId) !== execution) {\n      execution.forget();",
+      replace: "if (execution.epoch < 0) {\n      execution.forget();",
+    },
     test: named("engine/unknown-commit", "a run that its worker claims anew before it knows that it had let it go"),
   },
   {
