@@ -59,6 +59,7 @@ export class Execution {
   #timeout: NodeJS.Timeout | undefined;
   #gate: { promise: Promise<void>; open: () => void } | null = null;
   #nudged = false;
+  #doubted = false;
 
   constructor(claim: Claimed, program: Program, entries: readonly Entry[], owner: ExecutionOwner) {
     this.claim = claim;
@@ -206,6 +207,15 @@ export class Execution {
     else this.mailbox.noticed(news.inboxSeq);
   }
 
+  /** The lease is nearly over and nothing has extended it: ask whether it is still ours, and extend it by that. */
+  doubt(): void {
+    if (this.#doubted || this.#mode !== "running") return;
+    this.#doubted = true;
+    void this.during(() => this.journal.confirm()).finally(() => {
+      this.#doubted = false;
+    });
+  }
+
   /** The lease is gone: nothing more is written, the code is told through its signal and then forgotten. */
   lose(): void {
     if (this.#mode === "over") return;
@@ -318,15 +328,19 @@ export class Execution {
 
   async #release(): Promise<void> {
     this.#mode = "releasing";
+    // From here on nothing is given to the waits: what is read meanwhile must keep the run awake like what is not yet read.
+    const { seen } = this.mailbox;
     const verdict = await this.#settle(() => {
       const sleep = this.waits.describe();
       this.wakesAtMs = sleep.dueAt?.getTime() ?? null;
-      return asleep(this.mailbox.seen, sleep);
+      return asleep(seen, sleep);
     });
     if (verdict === "inbox") {
       this.#mode = "running";
       this.#gate?.open();
       this.#gate = null;
+      // Alarms may have rung unheard.
+      this.waits.rearm();
       await this.mailbox.refresh();
       this.idle();
     }

@@ -205,6 +205,8 @@ export class Waits {
 
   async #receive(wait: Open, message: Message): Promise<void> {
     const { journal } = this.#run;
+    // At once: when the branch that waits for it loses meanwhile, nobody else must begin to wait for this child.
+    if (message.kind === "child") this.#run.openChildren.delete(childOf(message.key));
     const value = await this.#run.values.ofMessage(message.body, message.blob);
     const meta = `"by":"message"`;
     const entry =
@@ -212,7 +214,6 @@ export class Waits {
         ? journal.compose(KIND.received, wait.key, meta, message.body ?? "null")
         : { kind: KIND.received, key: wait.key, body: `{${meta},"m":${message.body ?? "null"}}`, blob: message.blob };
     await journal.add(entry, { consumed: [message.seq] });
-    if (message.kind === "child") this.#run.openChildren.delete(childOf(message.key));
     this.#resolve(wait, { by: "message", value });
     await nextTurn();
   }
