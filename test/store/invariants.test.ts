@@ -1,4 +1,5 @@
 // Each invariant of sql/invariants.sql holds in a busy database, and is reported when somebody breaks it.
+import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkInvariants, readInvariants } from "../../src/store/invariants.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
@@ -117,6 +118,34 @@ describe("is reported when broken:", () => {
   test.each(readInvariants())("$invariant $name", async ({ name, sql }) => {
     expect(await rowsAfter("select 1", sql)).toEqual([]);
     expect((await rowsAfter(BREAKS[name] ?? "", sql)).length).toBeGreaterThan(0);
+  });
+});
+
+describe("docs/invariants.md", () => {
+  const page = readFileSync("docs/invariants.md", "utf8");
+  const rows = [...page.matchAll(/^\| (\d+)(?:–(\d+))? \| (.+?) \| (.+) \|$/gm)];
+
+  test("tells of each invariant from 1 to 56 what holds it", () => {
+    const numbers = rows.flatMap(([, from, to]) =>
+      Array.from({ length: Number(to ?? from) - Number(from) + 1 }, (_, i) => Number(from) + i),
+    );
+    expect(numbers).toEqual(Array.from({ length: 56 }, (_, i) => i + 1));
+  });
+
+  test("names the queries that there are, and files, functions and constraints that are there", async () => {
+    for (const [, number, , , held] of rows) {
+      const queries = readInvariants().filter(({ invariant }) => invariant === `I${number}`);
+      const word = queries.length === 1 ? `query I${number}` : `queries I${number}`;
+      expect(held?.includes(word), `${number}: ${word}`).toBe(queries.length > 0);
+    }
+    const quoted = [...page.matchAll(/`([^`]+)`/g)].map(([, text]) => text ?? "");
+    for (const file of quoted.filter((text) => /^(src|test|docs|sql)\/\S+$/.test(text))) {
+      expect(existsSync(file), file).toBe(true);
+    }
+    const schema = readFileSync("sql/schema.sql", "utf8");
+    for (const name of quoted.filter((text) => /^(longhaul\.)?[a-z]+_[a-z_]+$/.test(text))) {
+      expect(schema.includes(name) || name === "clock_timestamp" || name === "synchronous_commit", name).toBe(true);
+    }
   });
 });
 
