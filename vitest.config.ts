@@ -11,5 +11,7 @@ export default defineConfig({
     teardownTimeout: 15_000,
     globalSetup: ["test/support/global-setup.ts"],
     passWithNoTests: false,
+    // Many tests kill and freeze real processes against short leases: on a busy machine one may need a second try, and says so.
+    retry: process.env["CI"] === undefined ? 0 : 2,
   },
 });

@@ -14,8 +14,10 @@ export interface LeaseOptions {
   /** Then the process is killed: for one that does nothing but run agents. */
   readonly endWhenStalled: boolean;
   readonly onBeat: (row: HeartbeatRow) => void;
-  /** The lease was not extended in the trusted part of its time: the run must stop, somebody else may take it soon. */
+  /** The lease was not extended in the trusted part of its time: whoever runs it asks the database now. */
   readonly onDoubt: (runId: string) => void;
+  /** Nor in the rest of it: the run must stop, somebody else may have it. */
+  readonly onLapsed: (runId: string) => void;
   readonly log: (level: "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
 }
 
@@ -128,7 +130,11 @@ export class LeaseKeeper {
   }
 
   #doubt(): void {
-    for (const [runId, held] of this.#held) if (!this.#isTrusted(held.untilMs)) this.#options.onDoubt(runId);
+    const { onDoubt, onLapsed } = this.#options;
+    for (const [runId, held] of this.#held) {
+      if (performance.now() > held.untilMs) onLapsed(runId);
+      else if (!this.#isTrusted(held.untilMs)) onDoubt(runId);
+    }
   }
 
   #isTrusted(untilMs: number): boolean {

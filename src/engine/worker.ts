@@ -79,7 +79,8 @@ export class Worker implements ExecutionOwner {
     this.#leases = new LeaseKeeper({
       ...options,
       onBeat: (row) => this.#heard(row.run_id, row.held, row.cancel, row.inbox_seq),
-      onDoubt: (runId) => this.#doubt(runId),
+      onDoubt: (runId) => this.#held(runId)?.doubt(),
+      onLapsed: (runId) => this.#held(runId)?.lose(),
     });
     this.#claims = new ClaimLoop({
       ...options,
@@ -276,10 +277,10 @@ export class Worker implements ExecutionOwner {
     await execution.start();
   }
 
-  /** A run whose journal is still being read asks for its lease itself before it starts anything. */
-  #doubt(runId: string): void {
+  /** The execution of a run; one whose journal is still being read asks for its lease itself before it starts anything. */
+  #held(runId: string): Execution | undefined {
     const execution = this.#running.get(runId);
-    if (execution !== PLACEHOLDER) execution?.lose();
+    return execution === PLACEHOLDER ? undefined : execution;
   }
 
   #forget(execution: Execution): void {

@@ -44,7 +44,7 @@ test("after standing still it goes on with a run that is still its own, without 
     name: "sleepy",
     async run(ctx) {
       executions += 1;
-      if (executions === 1) standStill(0.9 * LEASE_MS);
+      if (executions === 1) standStill(0.82 * LEASE_MS);
       return await ctx.step("late", () => "done");
     },
   });
