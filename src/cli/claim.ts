@@ -5,7 +5,7 @@ import type { Project } from "../runtime/project.ts";
 import type { Context } from "./context.ts";
 import { spawnWorker } from "./execute.ts";
 import { feedOf } from "./feed.ts";
-import { ownDatabase } from "./installation.ts";
+import { sharedDatabase } from "./installation.ts";
 import { aborted } from "./stop.ts";
 import { hearStrayErrors } from "./stray-errors.ts";
 import { WORKER_ID, type WorkerReady } from "./supervision.ts";
@@ -62,7 +62,7 @@ async function connectWorker(
   const log = await context.log(project);
   hearStrayErrors(log);
   const agents = (await project.agents()).map(({ agent }) => agent);
-  const database = await ownDatabase(project, (message) => log("info", message));
+  const database = await sharedDatabase(project, log);
   down.defer(() => database.stop());
   const { schema, build, slots, queues, drainMs, leaseMs, stallMs } = project.settings;
   const { connect } = await import("../runtime/connect.ts");

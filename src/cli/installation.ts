@@ -1,6 +1,7 @@
 // The installation a command talks to: a database that is named, the embedded one that runs, or one started for the purpose.
 
 import { fail } from "../domain/errors.ts";
+import type { Logger } from "../engine/worker.ts";
 import type { Longhaul, Tenant } from "../runtime/api.ts";
 import type { Project } from "../runtime/project.ts";
 import { errorState } from "../store/driver-errors.ts";
@@ -25,20 +26,31 @@ export async function runningDatabase({ settings }: Project): Promise<DatabaseHa
 }
 
 /**
- * The database for a program that serves. An embedded one is started; if it runs already it is shared, or, when this program
- * shall be the `only` owner, that is an error. One whose owner was killed is taken over in any case.
+ * The database for one process among others. An embedded one is started, or shared if it runs already.
+ *
+ * @throws DATA_DIR_UNUSABLE, EMBEDDED_UNSUPPORTED, EMBEDDED_FAILED
+ */
+export async function sharedDatabase({ settings }: Project, log: Logger): Promise<DatabaseHandle> {
+  if (settings.databaseUrl !== undefined) return named(settings.databaseUrl);
+  const { startEmbedded } = await import("../embedded/index.ts");
+  const embedded = await startEmbedded({ dataDir: settings.dataDir, log: (message) => log("info", message) });
+  return { url: embedded.url, embeddedIn: settings.dataDir, stop: () => embedded.stop() };
+}
+
+/**
+ * The database for a whole installation, whose only owner this process is: a second installation on the same data would lose its
+ * database with the first. An embedded one is kept alive; one whose owner was killed is taken over.
  *
  * @throws DATA_DIR_IN_USE, DATA_DIR_UNUSABLE, EMBEDDED_UNSUPPORTED, EMBEDDED_FAILED
  */
-export async function ownDatabase(
-  { settings }: Project,
-  say: (message: string) => void,
-  only = false,
-): Promise<DatabaseHandle> {
+export async function ownDatabase({ settings }: Project, log: Logger): Promise<DatabaseHandle> {
   if (settings.databaseUrl !== undefined) return named(settings.databaseUrl);
-  const { startEmbedded } = await import("../embedded/index.ts");
-  const ifRunning = only ? "fail" : "adopt";
-  const embedded = await startEmbedded({ dataDir: settings.dataDir, log: say, ifRunning });
+  const { KeptDatabase } = await import("./kept-database.ts");
+  const { dataDir } = settings;
+  const embedded = await KeptDatabase.start(
+    { dataDir, ifRunning: "fail", log: (message) => log("info", message) },
+    log,
+  );
   return { url: embedded.url, embeddedIn: settings.dataDir, stop: () => embedded.stop() };
 }
 

@@ -1,7 +1,7 @@
 // The command that brings the schema up to date, says whether it is, or prints the SQL for somebody else to run.
 import type { MigrationName } from "../store/migrate.ts";
 import type { Context } from "./context.ts";
-import { ownDatabase } from "./installation.ts";
+import { sharedDatabase } from "./installation.ts";
 import { mistake } from "./mistake.ts";
 
 export interface MigrateInput {
@@ -25,7 +25,7 @@ export async function migrateSchema(input: MigrateInput, context: Context): Prom
   if (input.sql) return migrationSql(schema);
   const { openDatabase } = await import("../store/database.ts");
   const log = await context.log(project);
-  const handle = await ownDatabase(project, (message) => log("info", message));
+  const handle = await sharedDatabase(project, log);
   const db = openDatabase({ url: handle.url, schema, max: 1, applicationName: "longhaul migrate" });
   try {
     const applied = input.status ? [] : await migrate(db, { log: (message) => log("info", message) });

@@ -4,7 +4,7 @@ import type { Project } from "../runtime/project.ts";
 import type { RunningServer } from "../server/index.ts";
 import type { Context } from "./context.ts";
 import { feedOf } from "./feed.ts";
-import { ownDatabase } from "./installation.ts";
+import { sharedDatabase } from "./installation.ts";
 import { aborted } from "./stop.ts";
 import { hearStrayErrors } from "./stray-errors.ts";
 import { Teardown } from "./teardown.ts";
@@ -32,7 +32,7 @@ export function server(input: ServerInput, context: Context): AsyncIterable<Serv
       const project = await context.project({ agents: input.agents });
       const log = await context.log(project);
       hearStrayErrors(log);
-      const database = await ownDatabase(project, (message) => log("info", message));
+      const database = await sharedDatabase(project, log);
       down.defer(() => database.stop());
       const longhaul = await connectServer(context, project, database.url);
       down.defer(() => longhaul.close());

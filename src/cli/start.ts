@@ -94,8 +94,7 @@ async function setUp(
   hearStrayErrors(log);
   // Before anything is started: most mistakes are in here.
   await project.agents();
-  // A second installation on the same data would lose its database with the first.
-  const database = await ownDatabase(project, (message) => log("info", message), true);
+  const database = await ownDatabase(project, log);
   down.defer(() => database.stop());
   const connect = (of: Project): Promise<Longhaul> => connectServer(context, of, database.url);
   const connection = switchable(await connect(project));

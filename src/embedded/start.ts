@@ -32,6 +32,8 @@ export interface EmbeddedPostgres {
   readonly pid: number;
   /** True if the server was already running. */
   readonly adopted: boolean;
+  /** True while that process lives. */
+  running(): boolean;
   /** Shuts the server down if this call started it or took it over from a dead owner; else leaves it alone. Repeatable. */
   stop(): Promise<void>;
 }
@@ -124,5 +126,5 @@ function share(site: Site, postmaster: Postmaster, log: EmbeddedOptions["log"]):
 
 function handle(site: Site, { pid, port }: Postmaster, adopted: boolean): Omit<EmbeddedPostgres, "stop"> {
   const url = `postgres://${SUPERUSER}:${encodeURIComponent(site.cluster.password)}@127.0.0.1:${port}/postgres`;
-  return { url, port, pid, adopted };
+  return { url, port, pid, adopted, running: () => runningPostmaster(site.cluster.dir)?.pid === pid };
 }
