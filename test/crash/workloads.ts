@@ -236,7 +236,7 @@ const client: Workload = {
         const [question] = await longhaul.approvals();
         if (question !== undefined && question.status !== "pending") return;
         if (question !== undefined) await longhaul.approve(question.approvalId, { by: "ann" });
-        await pause(5);
+        await pause(100);
       }
     });
   },

@@ -70,6 +70,13 @@ export const MUTANTS: readonly Mutant[] = [
     test: named("engine/stand-still", "it runs no body of a run that another worker has"),
   },
   {
+    name: "a lease is trusted for ever, as the crash points see it",
+    file: "src/engine/lease.ts",
+    find: "return performance.now() <= untilMs - this.#options.leaseMs * (1 - LEASE_TRUSTED_PART);",
+    replace: "return untilMs > 0;",
+    test: named("crash/crash", "the workload plain keeps every promise where it claims, records and lets go"),
+  },
+  {
     name: "a write of unknown outcome counts as failed",
     file: "src/engine/commit.ts",
     find: "else if (tail.journal_seq === append.first + append.entries.length - 1 && append.entries.length > 0) {",
