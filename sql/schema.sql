@@ -287,6 +287,7 @@ create or replace function longhaul.append(p_worker uuid, p_lease_ms integer, p_
  returns table(run_id uuid, cancel text, inbox_seq integer)
  language plpgsql
  set enable_nestloop to 'off'
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
 begin
@@ -308,6 +309,7 @@ end $function$;
 create or replace function longhaul.append_one(p_worker uuid, p_lease_ms integer, p_run uuid, p_epoch integer, p_first integer, e_kind smallint[], e_key text[], e_body text[], e_blob text[], p_consumed integer[], p_set_state boolean, p_state text, p_state_blob text, a_id uuid[], a_key text[], a_kind text[], a_name text[], a_request text[], a_blob text[], a_hash text[], a_expires timestamptz[], p_expired uuid[])
  returns table(verdict text, cancel text, inbox_seq integer)
  language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
 declare l longhaul.live;
@@ -377,6 +379,7 @@ end $function$;
 create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_queue text, p_builds text[], p_bands smallint[], p_k integer, p_lanes integer, p_floor bigint)
  returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz)
  language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
 begin
@@ -486,6 +489,7 @@ end $function$;
 create or replace function longhaul.deliver(p_run uuid, p_kind text, p_key text, p_body text, p_blob text, p_inbox_max integer)
  returns text
  language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 declare n int;
 begin
@@ -589,13 +593,12 @@ begin
     select t.thread_no from longhaul.threads t join unnest(p_thread, p_run) u(thread_no, run_id)
         on t.thread_no = u.thread_no and t.active_run = u.run_id and t.thread_no = any(p_thread)
   ), next as materialized (
-    select b.thread_no, q.seq, q.run_id from left_by b
-      left join lateral (select q.seq, q.run_id from longhaul.thread_queue q where q.thread_no = b.thread_no order by q.seq limit 1) q on true
+    select b.thread_no, q.tid, q.run_id from left_by b
+      left join lateral (select q.ctid as tid, q.run_id from longhaul.thread_queue q where q.thread_no = b.thread_no order by q.seq limit 1) q on true
   ), moved as (
     update longhaul.threads t set active_run = n.run_id, updated_at = clock_timestamp() from next n where t.thread_no = n.thread_no and t.thread_no = any(p_thread)
   ), gone as (
-    delete from longhaul.thread_queue q using next n
-     where q.thread_no = n.thread_no and q.seq = n.seq and q.thread_no = any(p_thread) and q.seq = any(array(select x.seq from next x)) returning q.run_id
+    delete from longhaul.thread_queue q where q.ctid = any(array(select n.tid from next n)) returning q.run_id
   )
   select array_agg((l.lane_id, l.prio, l.run_id)::longhaul.item) into handed from longhaul.live l
    where l.run_id = any(array(select g.run_id from gone g));
@@ -606,6 +609,7 @@ create or replace function longhaul.heartbeat(p_worker uuid, p_lease_ms integer,
  returns table(run_id uuid, held boolean, cancel text, inbox_seq integer)
  language plpgsql
  set enable_nestloop to 'off'
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
 begin
@@ -756,6 +760,7 @@ end $function$;
 create or replace function longhaul.resolve_approval(p_tenant text, p_approval uuid, p_status text, p_by text, p_answer text)
  returns text
  language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 declare a longhaul.approvals; wanted uuid;
 begin
@@ -793,6 +798,7 @@ create or replace function longhaul.settle(p_worker uuid, p_run uuid[], p_epoch 
  returns table(run_id uuid, verdict text)
  language plpgsql
  set enable_nestloop to 'off'
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
 declare held longhaul.live[]; moved uuid[]; items longhaul.item[]; endings longhaul.ending[];
@@ -846,6 +852,7 @@ create or replace function longhaul.submit(p_run uuid[], p_root uuid[], p_parent
  returns table(asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text)
  language plpgsql
  set enable_nestloop to 'off'
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
 declare busy uuid[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
@@ -922,7 +929,10 @@ begin
     select u.r, coalesce(x.run_id, u.r), added is null or u.r <> all(added), x.request_hash is not distinct from u.h,
            case when busy is not null and u.r = any(busy) then 'busy' end
       from unnest(p_run, p_tenant, p_idempotency, p_request_hash) u(r, tn, ik, h)
-      left join longhaul.runs x on (x.tenant_id = u.tn and x.idempotency_key = u.ik) or (u.ik is null and x.run_id = u.r);
+      left join lateral (
+        select y.run_id, y.request_hash from longhaul.runs y
+         where y.run_id = case when u.ik is null then u.r
+                               else (select z.run_id from longhaul.runs z where z.tenant_id = u.tn and z.idempotency_key = u.ik) end offset 0) x on true;
 end $function$;
 
 create or replace function longhaul.sweep(p_limit integer, p_crashes_max integer, p_can_isolate boolean)
@@ -1000,6 +1010,7 @@ end $function$;
 create or replace function longhaul.tick(p_worker uuid, p_queues text[], p_build text, p_limit integer, p_crashes_max integer, p_can_isolate boolean)
  returns table(did text, runnable boolean, isolated uuid[], children uuid[], next_ms integer)
  language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
 as $function$
 declare did text;
 begin

@@ -64,13 +64,12 @@ begin
     select t.thread_no from longhaul.threads t join unnest(p_thread, p_run) u(thread_no, run_id)
         on t.thread_no = u.thread_no and t.active_run = u.run_id and t.thread_no = any(p_thread)
   ), next as materialized (
-    select b.thread_no, q.seq, q.run_id from left_by b
-      left join lateral (select q.seq, q.run_id from longhaul.thread_queue q where q.thread_no = b.thread_no order by q.seq limit 1) q on true
+    select b.thread_no, q.tid, q.run_id from left_by b
+      left join lateral (select q.ctid as tid, q.run_id from longhaul.thread_queue q where q.thread_no = b.thread_no order by q.seq limit 1) q on true
   ), moved as (
     update longhaul.threads t set active_run = n.run_id, updated_at = clock_timestamp() from next n where t.thread_no = n.thread_no and t.thread_no = any(p_thread)
   ), gone as (
-    delete from longhaul.thread_queue q using next n
-     where q.thread_no = n.thread_no and q.seq = n.seq and q.thread_no = any(p_thread) and q.seq = any(array(select x.seq from next x)) returning q.run_id
+    delete from longhaul.thread_queue q where q.ctid = any(array(select n.tid from next n)) returning q.run_id
   )
   select array_agg((l.lane_id, l.prio, l.run_id)::longhaul.item) into handed from longhaul.live l
    where l.run_id = any(array(select g.run_id from gone g));

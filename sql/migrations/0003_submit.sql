@@ -7,7 +7,7 @@ create function longhaul.submit(
   p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_priority smallint[],
   p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[],
   p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[]
-) returns table (asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text) language plpgsql set enable_nestloop = off as $$
+) returns table (asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text) language plpgsql set enable_nestloop = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare busy uuid[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
 begin
@@ -83,7 +83,10 @@ begin
     select u.r, coalesce(x.run_id, u.r), added is null or u.r <> all(added), x.request_hash is not distinct from u.h,
            case when busy is not null and u.r = any(busy) then 'busy' end
       from unnest(p_run, p_tenant, p_idempotency, p_request_hash) u(r, tn, ik, h)
-      left join longhaul.runs x on (x.tenant_id = u.tn and x.idempotency_key = u.ik) or (u.ik is null and x.run_id = u.r);
+      left join lateral (
+        select y.run_id, y.request_hash from longhaul.runs y
+         where y.run_id = case when u.ik is null then u.r
+                               else (select z.run_id from longhaul.runs z where z.tenant_id = u.tn and z.idempotency_key = u.ik) end offset 0) x on true;
 end $$;
 
 -- Moves committed transactional submits into the queue. The rows go in the same transaction: nothing is lost or doubled.

@@ -7,7 +7,7 @@ create function longhaul.claim(
   run_id uuid, epoch int, journal_seq int, inbox_seq int, crashes smallint, active_ms bigint, cancel text, now_at timestamptz,
   tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint,
   input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz
-) language plpgsql as $$
+) language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
 return query

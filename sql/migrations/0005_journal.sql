@@ -5,7 +5,7 @@
 create function longhaul.append(
   p_worker uuid, p_lease_ms int, p_run uuid[], p_epoch int[], p_first int[], p_count int[],
   e_run uuid[], e_seq int[], e_epoch int[], e_kind smallint[], e_key text[], e_body text[], e_blob text[]
-) returns table (run_id uuid, cancel text, inbox_seq int) language plpgsql set enable_nestloop = off as $$
+) returns table (run_id uuid, cancel text, inbox_seq int) language plpgsql set enable_nestloop = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
@@ -32,7 +32,7 @@ create function longhaul.append_one(
   p_consumed int[], p_set_state boolean, p_state text, p_state_blob text,
   a_id uuid[], a_key text[], a_kind text[], a_name text[], a_request text[], a_blob text[], a_hash text[], a_expires timestamptz[],
   p_expired uuid[]
-) returns table (verdict text, cancel text, inbox_seq int) language plpgsql as $$
+) returns table (verdict text, cancel text, inbox_seq int) language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare l longhaul.live;
 begin
@@ -68,7 +68,7 @@ end $$;
 
 -- Extends the leases of one worker. Rows somebody else has locked this moment are skipped: skipped is not lost.
 create function longhaul.heartbeat(p_worker uuid, p_lease_ms int, p_run uuid[], p_epoch int[])
-returns table (run_id uuid, held boolean, cancel text, inbox_seq int) language plpgsql set enable_nestloop = off as $$
+returns table (run_id uuid, held boolean, cancel text, inbox_seq int) language plpgsql set enable_nestloop = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   update longhaul.workers w set seen_at = clock_timestamp() where w.worker_id = p_worker;

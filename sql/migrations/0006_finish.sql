@@ -39,7 +39,7 @@ begin
 end $$;
 
 -- One message from outside. 'delivered', 'finished' or 'unknown'.
-create function longhaul.deliver(p_run uuid, p_kind text, p_key text, p_body text, p_blob text, p_inbox_max int) returns text language plpgsql as $$
+create function longhaul.deliver(p_run uuid, p_kind text, p_key text, p_body text, p_blob text, p_inbox_max int) returns text language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare n int;
 begin
   perform 1 from longhaul.live l where l.run_id = p_run for update;
@@ -53,7 +53,7 @@ begin
 end $$;
 
 -- Answers an approval once. 'resolved' for the one that wins; 'taken', 'expired' or 'gone' for the others; 'unknown'.
-create function longhaul.resolve_approval(p_tenant text, p_approval uuid, p_status text, p_by text, p_answer text) returns text language plpgsql as $$
+create function longhaul.resolve_approval(p_tenant text, p_approval uuid, p_status text, p_by text, p_answer text) returns text language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare a longhaul.approvals; wanted uuid;
 begin
   select x.run_id into wanted from longhaul.approvals x where x.approval_id = p_approval and x.tenant_id = p_tenant;
@@ -112,7 +112,7 @@ create function longhaul.settle(
   e_run uuid[], e_seq int[], e_epoch int[], e_kind smallint[], e_key text[], e_body text[], e_blob text[],
   c_run uuid[], c_seq int[],
   w_run uuid[], w_key text[], w_due timestamptz[], w_fail_fast boolean[], w_label text[]
-) returns table (run_id uuid, verdict text) language plpgsql set enable_nestloop = off as $$
+) returns table (run_id uuid, verdict text) language plpgsql set enable_nestloop = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare held longhaul.live[]; moved uuid[]; items longhaul.item[]; endings longhaul.ending[];
 begin

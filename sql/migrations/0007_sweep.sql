@@ -103,7 +103,7 @@ end $$;
 -- did: 'promoted', 'taken', 'swept' (call again at once) or null. runnable: there is something this worker may claim. next_ms: until
 -- the next timer of anybody rings.
 create function longhaul.tick(p_worker uuid, p_queues text[], p_build text, p_limit int, p_crashes_max int, p_can_isolate boolean)
-returns table (did text, runnable boolean, isolated uuid[], children uuid[], next_ms int) language plpgsql as $$
+returns table (did text, runnable boolean, isolated uuid[], children uuid[], next_ms int) language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare did text;
 begin
   update longhaul.workers w set seen_at = clock_timestamp() where w.worker_id = p_worker and w.seen_at < clock_timestamp() - interval '5 seconds';
