@@ -145,7 +145,7 @@ describe("expiry", () => {
 
   test("one that expired while nobody ran the agent expires all the same when it is taken up", async () => {
     const client = await stage.worker([brief]);
-    const handle = await client.submit(brief, 300);
+    const handle = await client.submit(brief, 2_000);
     const { approvalId } = await question(client, handle.runId);
     await untilStatus(client, handle.runId, "waiting");
     await client.close();

@@ -236,9 +236,9 @@ test("limits.activeMinutes ends a run that runs too long with run_timeout, and i
 test("waiting does not count as running: a run that sleeps longer than limits.activeMinutes succeeds", async () => {
   const sleeper = agent({
     name: "sleeper",
-    limits: { activeMinutes: 0.01 },
+    limits: { activeMinutes: 0.02 },
     async run(ctx) {
-      await ctx.sleep(900);
+      await ctx.sleep(1_500);
       return "awake";
     },
   });

@@ -68,7 +68,7 @@ describe("timers", () => {
       async run(ctx) {
         starts += 1;
         await ctx.step("before", () => 1);
-        await ctx.sleep(700);
+        await ctx.sleep(1_500);
         return starts;
       },
     });
@@ -263,6 +263,7 @@ describe("signals", () => {
       "insert into longhaul.inbox (run_id, seq, kind, key, body) select $1, n, 'signal', 'signal:x', '1' from generate_series(1, 10000) n",
       [handle.runId],
     );
+    await stage.db.query("update longhaul.live set inbox_seq = 10000 where run_id = $1", [handle.runId]);
     await expect(longhaul.signal(handle.runId, "go")).rejects.toMatchObject({ code: "INBOX_FULL" });
     await handle.cancel();
   });
@@ -276,7 +277,7 @@ describe("warm and cold", () => {
         starts.n += 1;
         const a = await ctx.step("a", () => 1);
         const s = await ctx.signal<number>("go");
-        await ctx.sleep(300);
+        await ctx.sleep(800);
         const t = await ctx.signal<number>("go");
         const b = await ctx.step("b", () => a + s + t);
         return { a, s, t, b };
@@ -370,4 +371,36 @@ describe("warm and cold", () => {
     await handle.result();
     expect(cleaned).toEqual(["cleaned"]);
   });
+});
+
+test("a signal that is read while the run is falling asleep is not slept through (31)", async () => {
+  const hold = gate();
+  let started = false;
+  const sleepy = agent({
+    name: "sleepy",
+    async run(ctx) {
+      started = true;
+      await hold.opened;
+      // Writes of their own, under way when the run decides to sleep; the answer of the first brings the news of the signal.
+      for (let i = 0; i < 5; i++) {
+        ctx.emit("about to wait", i);
+        for (let turn = 0; turn < 20; turn++) await undefined;
+      }
+      return ctx.signal("go");
+    },
+  });
+  const longhaul = await stage.worker([sleepy]);
+  const handle = await longhaul.submit(sleepy, null);
+  await until(() => started);
+  await stage.db.transaction(async (tx) => {
+    await tx.query("select longhaul.deliver($1, 'signal', 'signal:go', '\"in time\"', null, 10)", [handle.runId]);
+    hold.open();
+    await until(async () => {
+      const blocked = await stage.db.query(
+        "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%longhaul.append(%' and datname = current_database()",
+      );
+      return blocked.length > 0;
+    });
+  });
+  expect(await handle.result({ timeoutMs: 15_000 })).toBe("in time");
 });

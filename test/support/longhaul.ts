@@ -10,6 +10,7 @@ import {
 } from "../../src/index.ts";
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import type { Database } from "../../src/store/database.ts";
+import { checkInvariants } from "../../src/store/invariants.ts";
 import { installGuards } from "./guards.ts";
 import { type FreshDatabase, freshDatabase } from "./postgres.ts";
 
@@ -53,6 +54,8 @@ export function useStage(): Stage {
   afterEach(async () => {
     await Promise.all(open.splice(0).map((longhaul) => longhaul.close()));
     count += 1;
+    const broken = await checkInvariants(fresh.db);
+    expect(broken.map(({ rows, sentence, ...rest }) => ({ ...rest, first: rows[0] }))).toEqual([]);
   });
   afterAll(() => fresh.drop());
   return {
