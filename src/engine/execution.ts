@@ -355,7 +355,6 @@ export class Execution {
       verdict = await this.journal.exclusive(async (first) => {
         const rest = this.journal.takeRest();
         const { entry, to } = compose();
-        await this.journal.storeBlobs();
         const entries = [...rest.entries, entry];
         const consumed = [...rest.consumed, ...this.mailbox.takeNudges()];
         const run = { runId: this.runId, epoch: this.epoch, first, activeMs: this.activeMs };

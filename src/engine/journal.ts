@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { fail } from "../domain/errors.ts";
 import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
+import type { Apart } from "../store/blobs.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import type { Append, Extras, NewApproval, NewEntry } from "../store/journal.ts";
 import type { AppendVerdict, Committer, News } from "./commit.ts";
@@ -43,7 +44,6 @@ export class RunJournal {
   /** False while the run sleeps: what is buffered then waits until it is claimed again. */
   #held = true;
   #buffer: NewEntry[] = [];
-  #blobs: { tenant: string; hash: string; body: string }[] = [];
   #extras: Merged | null = null;
   #waiters: Waiter[] = [];
   #told: Waiter[] = [];
@@ -121,24 +121,23 @@ export class RunJournal {
     return this.#committedUpTo(this.seq);
   }
 
-  /** An entry with its value inline or under a hash; the blob is stored before the next write. */
+  /** An entry with its value inline or under a hash; then it brings the value along. */
   compose(kind: number, key: string | null, meta: string, value: string | null): NewEntry {
     if (
       value !== null &&
       value.length > INLINE_VALUE_BYTES_MAX / 4 &&
       Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX
     ) {
-      return { kind, key, body: `{${meta}}`, blob: this.keepApart(value) };
+      const apart = this.apart(value);
+      return { kind, key, body: `{${meta}}`, blob: apart.hash, apart };
     }
     const separator = meta !== "" && value !== null ? "," : "";
     return { kind, key, body: `{${meta}${separator}${value === null ? "" : `"v":${value}`}}`, blob: null };
   }
 
-  /** Puts a large value aside; it is stored before the next write. Answers its hash. */
-  keepApart(value: string): string {
-    const hash = createHash("sha256").update(value).digest("hex");
-    this.#blobs.push({ tenant: this.tenant, hash, body: value });
-    return hash;
+  /** A large value under its hash, for the statement that refers to it. */
+  apart(value: string): Apart {
+    return { tenant: this.tenant, hash: createHash("sha256").update(value).digest("hex"), body: value };
   }
 
   /** Adds an entry and waits until it is committed. */
@@ -168,7 +167,6 @@ export class RunJournal {
     return this.#inLine(async () => {
       try {
         await this.#write();
-        await this.storeBlobs();
         const { stored, result } = await work(this.#committed + 1);
         this.#committed += stored;
         if (stored > 0) this.#events.onCommitted(this.#committed);
@@ -208,13 +206,6 @@ export class RunJournal {
   putBack(entries: readonly NewEntry[], consumed: readonly number[]): void {
     this.#buffer.unshift(...entries);
     if (consumed.length > 0) this.#merge({ consumed });
-  }
-
-  async storeBlobs(): Promise<void> {
-    if (this.#blobs.length === 0) return;
-    const blobs = this.#blobs;
-    this.#blobs = [];
-    await this.#committer.putBlobs(blobs);
   }
 
   /** Nothing of this run is written any more. */
@@ -258,7 +249,6 @@ export class RunJournal {
     // What is buffered from here on is numbered after this write: it is the only one under way.
     this.#committed += append.entries.length;
     try {
-      await this.storeBlobs();
       const verdict =
         extras === null ? await this.#committer.append(append) : await this.#committer.appendWith(append, extras);
       this.#answer(append, verdict);

@@ -30,7 +30,7 @@ export async function retryRun(installation: Installation, run: Run, by: string)
   return copy(installation, run, inherited(entries, culprits, await detachedOf(installation, entries)), null);
 }
 
-/** @throws STEP_UNKNOWN */
+/** @throws STEP_UNKNOWN, RUN_NOT_FOUND */
 export async function forkAt(
   installation: Installation,
   run: Run,
@@ -48,7 +48,9 @@ export async function forkAt(
 async function copy(installation: Installation, run: Run, keep: readonly number[], input: unknown): Promise<string> {
   const runId = newId();
   const replaced = input === undefined || input === null ? null : { text: encodeValue(input), blob: null };
-  await untilAnswered(() => forkRun(installation.db, runId, run.runId, keep, replaced), PATIENCE_MS);
+  const made = await untilAnswered(() => forkRun(installation.db, runId, run.runId, keep, replaced), PATIENCE_MS);
+  // Dropped since it was looked at.
+  if (!made) throw fail("RUN_NOT_FOUND", { run: run.runId });
   installation.doorbell.ring("ready", runId);
   return runId;
 }

@@ -11,10 +11,9 @@ import { encodeValue } from "../domain/value.ts";
 import { Batcher } from "../engine/batch.ts";
 import { untilAnswered } from "../engine/commit.ts";
 import { newId } from "../engine/ids.ts";
-import { putBlobs } from "../store/blobs.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun } from "../store/finish.ts";
-import { intakeStatement, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
+import { intakeStatements, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
 import type { SubmitOptions } from "./api.ts";
 import type { Installation } from "./installation.ts";
@@ -36,7 +35,7 @@ export function submitBatcher(installation: Pick<Installation, "db">): Batcher<N
     itemsMax: 500,
     bytesMax: 4 * 1024 * 1024,
     isShared: isConnectionLost,
-    bytesOf: (run) => (run.input?.length ?? 0) + 256,
+    bytesOf: (run) => (run.input?.length ?? 0) + (run.apart?.body.length ?? 0) + 256,
     send: async (runs) => {
       const rows = await untilAnswered(() => submitRuns(installation.db, runs), PATIENCE_MS);
       const byAsked = new Map(rows.map((row) => [row.asked_id, row]));
@@ -74,10 +73,12 @@ async function newRun(
   options: SubmitOptions,
 ): Promise<NewRun> {
   const value = encodeValue(await validInput(agent, input));
-  const big = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
-  const hash = big ? createHash("sha256").update(value).digest("hex") : null;
-  if (hash !== null) await putBlobs(installation.db, [{ tenant, hash, body: value }]);
+  const isLarge = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
   const runId = options.runId === undefined ? newId() : checkUuid("run", options.runId);
+  const hash = isLarge ? createHash("sha256").update(value).digest("hex") : null;
+  // One of its own in a transaction of the caller's: who submits the same value meanwhile must not wait for its end.
+  const name = hash !== null && options.tx !== undefined ? `${hash}:${runId}` : hash;
+  const apart = name === null ? undefined : { tenant, hash: name, body: value };
   const threadId = options.threadId === undefined ? null : checkUuid("thread", options.threadId);
   const key = options.idempotencyKey === undefined ? null : checkKey("idempotency key", options.idempotencyKey);
   return {
@@ -98,8 +99,9 @@ async function newRun(
     rejectIfBusy: options.ifBusy === "reject",
     idempotencyKey: key,
     requestHash: key === null ? null : requestHash(agent.name, value, threadId),
-    input: big ? null : value,
-    inputBlob: hash,
+    input: apart === undefined ? value : null,
+    inputBlob: apart?.hash ?? null,
+    apart,
     options: plainJson("options", options.options ?? {}),
     metadata: plainJson("metadata", options.metadata ?? {}),
     runAt:
@@ -110,8 +112,7 @@ async function newRun(
 
 async function intake(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {
   if (options.idempotencyKey !== undefined) throw fail("IDEMPOTENCY_IN_TRANSACTION");
-  const { text, values } = intakeStatement(run);
-  await options.tx?.query(installation.db.rewrite(text), values);
+  for (const { text, values } of intakeStatements(run)) await options.tx?.query(installation.db.rewrite(text), values);
   return { runId: run.runId, existing: false };
 }
 

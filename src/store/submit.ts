@@ -1,4 +1,5 @@
 // Statements that take runs in: one per batch, safe to repeat.
+import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
 
 /** A run to be stored. Ids are made by the caller, so that a repeat after an unknown commit finds the first try. */
@@ -22,6 +23,8 @@ export interface NewRun {
   readonly requestHash: string | null;
   readonly input: string | null;
   readonly inputBlob: string | null;
+  /** The value of `inputBlob`, where it is not stored yet. */
+  readonly apart?: Apart | undefined;
   readonly options: string;
   readonly metadata: string;
   readonly runAt: Date | null;
@@ -42,7 +45,8 @@ const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[]
 /** Stores a batch of runs and makes them claimable, in one statement. Answers one row per asked run. */
 export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Submitted[]> {
   const column = <K extends keyof NewRun>(name: K): NewRun[K][] => runs.map((run) => run[name]);
-  return db.query<Submitted>(
+  return queryWithBlobs<Submitted>(
+    db,
     SUBMIT,
     [
       column("runId"),
@@ -69,33 +73,41 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
       column("runAt"),
     ],
     "lh_submit",
+    column("apart"),
   );
 }
 
 const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, queue, band, priority, thread_id, input, input_blob, options, metadata, run_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12::jsonb, $13)`;
 
-/** The text and values of a submit that takes part in a transaction of the caller's own. It locks nothing of ours. */
-export function intakeStatement(run: NewRun): { text: string; values: unknown[] } {
-  return {
-    text: INTAKE,
-    values: [
-      run.runId,
-      run.tenant,
-      run.agent,
-      run.build,
-      run.queue,
-      run.band,
-      run.priority,
-      run.threadId,
-      run.input,
-      run.inputBlob,
-      run.options,
-      run.metadata,
-      run.runAt,
-    ],
-  };
+const INTAKE_APART = "insert into longhaul.blobs (tenant_id, hash, body) values ($1, $2, $3) on conflict do nothing";
+
+/** Texts and values of a submit that takes part in a transaction of the caller's own. They lock nothing that others may need. */
+export function intakeStatements(run: NewRun): { text: string; values: unknown[] }[] {
+  const values = [
+    run.runId,
+    run.tenant,
+    run.agent,
+    run.build,
+    run.queue,
+    run.band,
+    run.priority,
+    run.threadId,
+    run.input,
+    run.inputBlob,
+    run.options,
+    run.metadata,
+    run.runAt,
+  ];
+  const { apart } = run;
+  const blobs = apart === undefined ? [] : [{ text: INTAKE_APART, values: [apart.tenant, apart.hash, apart.body] }];
+  return [...blobs, { text: INTAKE, values }];
 }
+
+/** Locks the root first: nobody drops the tree of the source before it is copied. */
+const FORK = `with tree as materialized (
+    select r.run_id from longhaul.runs r where r.run_id = (select s.root_id from longhaul.runs s where s.run_id = $2) for key share
+  ) select longhaul.fork($1, $2, $3::int[], $4, $5, $6) from (select count(*) as n from tree) locked where locked.n >= 0`;
 
 /** Copies the journal entries `keep` of `source` into the new run, which starts queued. False when the source is unknown. */
 export async function forkRun(
@@ -105,7 +117,7 @@ export async function forkRun(
   keep: readonly number[],
   input: { readonly text: string | null; readonly blob: string | null } | null,
 ): Promise<boolean> {
-  const [row] = await db.query<{ fork: boolean }>("select longhaul.fork($1, $2, $3::int[], $4, $5, $6)", [
+  const [row] = await db.query<{ fork: boolean }>(FORK, [
     runId,
     source,
     keep,
@@ -119,7 +131,7 @@ export async function forkRun(
 /** How many runs a tree has. */
 export async function treeSize(db: Queryable, rootId: string): Promise<number> {
   const [row] = await db.query<{ n: number }>(
-    "select count(*) as n from longhaul.runs where root_id = $1 and parent_id is not null",
+    "select count(*) as n from longhaul.runs where root_id = $1 and root_id <> run_id",
     [rootId],
     "lh_tree_size",
   );
