@@ -43,4 +43,5 @@ export type {
 } from "./runtime/api.ts";
 export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
 export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
+export type { KeepTime, RetentionConfig } from "./runtime/retention.ts";
 export { VERSION } from "./runtime/version.ts";

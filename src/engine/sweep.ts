@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { CRASHES_BEFORE_ISOLATION } from "../domain/limits.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
-import { forgetWorkers, freeWorker, tick } from "../store/sweep.ts";
+import { freeWorker, tick } from "../store/sweep.ts";
 import type { Doorbell } from "./doorbell.ts";
 import { newId } from "./ids.ts";
 
@@ -25,7 +25,6 @@ export interface TickerOptions {
 const LIMIT = 200;
 /** Without hints the tick is what finds new work. */
 const POLL_MS = 200;
-const FORGET_EVERY_MS = 3_600_000;
 
 export class Ticker {
   readonly #options: TickerOptions;
@@ -33,7 +32,6 @@ export class Ticker {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #ticking = false;
-  #forgotMs = performance.now();
   /** When the next timer that is known of rings, on this process's monotonic clock. */
   #dueMs = Number.POSITIVE_INFINITY;
 
@@ -97,10 +95,6 @@ export class Ticker {
         if (done.runnable) onRunnable();
         for (const child of done.children) cancelChild(child);
         for (const runId of done.isolated) this.#isolate(runId);
-      }
-      if (performance.now() - this.#forgotMs > FORGET_EVERY_MS) {
-        this.#forgotMs = performance.now();
-        await forgetWorkers(db);
       }
     } catch (error) {
       if (!isConnectionLost(error) && !isRetryable(error)) log("error", "the tick failed", { error });

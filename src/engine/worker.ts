@@ -8,6 +8,7 @@ import type { Database } from "../store/database.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readForReplay, readInbox, readNews } from "../store/journal.ts";
+import type { RetentionPolicy } from "../store/retention.ts";
 import { readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
 import { readThreadStates } from "../store/threads.ts";
 import { ClaimLoop } from "./claim.ts";
@@ -16,6 +17,7 @@ import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
 import { Execution, type ExecutionOwner, type Programs } from "./execution.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { missingProgram } from "./program.ts";
+import { RetentionRounds } from "./retention.ts";
 import type { ExecutionSettings, Standing } from "./roles.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
@@ -45,6 +47,10 @@ export interface WorkerOptions {
   readonly warmMs: number;
   readonly warmMax: number;
   readonly settings: ExecutionSettings;
+  /** What is old enough to be dropped; null: nothing ever, by this worker. */
+  readonly retention: RetentionPolicy | null;
+  /** How often it looks for that. */
+  readonly retentionEveryMs: number;
   /** Starts a process that runs one run and nothing else; without it a poisonous run is paused one crash earlier. */
   readonly isolate: ((runId: string, workerId: string) => ChildProcess) | null;
   /** Run this one run and nothing else. */
@@ -63,6 +69,7 @@ export class Worker implements ExecutionOwner {
   readonly #leases: LeaseKeeper;
   readonly #claims: ClaimLoop;
   readonly #ticker: Ticker;
+  readonly #retention: RetentionRounds | null;
   readonly #warm: WarmRuns;
   readonly #unsubscribe: (() => void)[] = [];
   #draining: Promise<void> | null = null;
@@ -94,6 +101,8 @@ export class Worker implements ExecutionOwner {
       onMoved: () => this.hint("ready", workerId),
       cancelChild: (runId) => this.cancelChild(runId),
     });
+    const { retention: policy, retentionEveryMs: everyMs, log } = options;
+    this.#retention = policy === null ? null : new RetentionRounds({ db, policy, everyMs, log });
   }
 
   /** True when it tries suspicious runs in processes of their own. */
@@ -124,6 +133,7 @@ export class Worker implements ExecutionOwner {
     if (onlyRun !== null) return this.#takeIsolated(onlyRun);
     this.#listen("ready", () => this.#claims.poke());
     this.#ticker.start();
+    this.#retention?.start();
     this.#claims.poke();
   }
 
@@ -320,6 +330,7 @@ export class Worker implements ExecutionOwner {
     const { db, workerId } = this.#options;
     await setWorkerState(db, workerId, "draining").catch(() => undefined);
     this.#ticker.stop();
+    this.#retention?.stop();
     await this.#claims.stop();
     this.#warm.clear();
     for (const execution of this.#running.values())

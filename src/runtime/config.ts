@@ -1,5 +1,6 @@
 // What a project says about itself in longhaul.config.ts.
 import type { AnyAgent } from "../agents/ctx.ts";
+import type { RetentionConfig } from "./retention.ts";
 
 /** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
 export type AgentSources = string | readonly (AnyAgent | string)[];
@@ -48,6 +49,8 @@ export interface Config {
   readonly build?: string | undefined;
   readonly server?: ServerConfig | undefined;
   readonly worker?: WorkerConfig | undefined;
+  /** How long things are kept. Default: 30 days, failures 90 days, threads forever. Not shorter than a minute. */
+  readonly retention?: RetentionConfig | undefined;
   /** Least important line that is logged. Default `info`. */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
 }
