@@ -97,6 +97,8 @@ async function examineDatabase(project: Project): Promise<DatabasePart> {
     found = { ...found, checks: await preflight(db) };
     const schema = await examineSchema(db);
     found = { ...found, schema };
+    const { upkeep } = await import("../store/upkeep.ts");
+    found = { ...found, checks: [...found.checks, ...(await upkeep(db))] };
     return schema.version !== schema.known ? found : { ...found, invariants: await examineInvariants(db) };
   } catch (error) {
     return { ...found, problem: errorReport(error) };
