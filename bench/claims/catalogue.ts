@@ -6,8 +6,20 @@ import { idle } from "./idle.ts";
 import { peers } from "./peers.ts";
 import { recovery } from "./recovery.ts";
 import { replay } from "./replay.ts";
+import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
 
-export const claims: readonly Claim[] = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, peers];
+export const claims: readonly Claim[] = [
+  steps,
+  agentCost,
+  start,
+  replay,
+  recovery,
+  takeover,
+  idle,
+  approvals,
+  peers,
+  soak,
+];
