@@ -88,7 +88,7 @@ export const RETENTION_EVERY_MS = MINUTE_MS;
 export const RETENTION_BATCH = 200;
 export const RETENTION_BATCH_MIN = 10;
 /** Part of the time that dropping may take, of one connection, in the whole installation. */
-export const RETENTION_SHARE = 0.25;
+export const RETENTION_PART = 0.25;
 
 // Retries and crashes.
 

@@ -1,6 +1,6 @@
 // Dropping what is old, beside the work: once a minute a worker asks whether there is something, and while there is, it goes on in
 // small steps with pauses. The pace is kept in the database, so that many workers together take no more time than one.
-import { RETENTION_BATCH, RETENTION_BATCH_MIN, RETENTION_SHARE } from "../domain/limits.ts";
+import { RETENTION_BATCH, RETENTION_BATCH_MIN, RETENTION_PART } from "../domain/limits.ts";
 import type { Database } from "../store/database.ts";
 import { errorState, isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { type RetentionPolicy, retain } from "../store/retention.ts";
@@ -50,7 +50,7 @@ export class RetentionRounds {
   async #look(): Promise<number | null> {
     const { db, policy, everyMs, log } = this.#options;
     try {
-      const round = await retain(db, policy, { limit: this.#batch, share: RETENTION_SHARE, everyMs });
+      const round = await retain(db, policy, { limit: this.#batch, share: RETENTION_PART, everyMs });
       if (round?.did != null) log("debug", "dropped what is old", { what: round.did, count: round.n });
       return round?.next_ms ?? null;
     } catch (error) {

@@ -1,5 +1,6 @@
 // A large value is there as long as somebody refers to it, whoever submits and whoever drops at the same time (54).
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { newId } from "../../src/engine/ids.ts";
 import type { Apart } from "../../src/store/blobs.ts";
 import type { Database, Queryable } from "../../src/store/database.ts";
 import { checkInvariants } from "../../src/store/invariants.ts";
@@ -47,6 +48,48 @@ test("one goes with the last row that refers to it, and not the same content of 
   await db.query("update longhaul.retention set began_at = '-infinity'");
   await rounds(db);
   expect(await db.query("select tenant_id from longhaul.blobs")).toEqual([{ tenant_id: "other" }]);
+});
+
+/** A reference of each kind, and what takes it away again. */
+const REFERENCES: Readonly<Record<string, readonly [refer: string, undo: string]>> = {
+  "the input of a run": [
+    "update longhaul.runs set input = null, input_blob = $1",
+    "update longhaul.runs set input_blob = null",
+  ],
+  "an output": ["update longhaul.outcomes set output_blob = $1", "update longhaul.outcomes set output_blob = null"],
+  "an entry": ["update longhaul.journal set blob = $1 where seq = 1", "update longhaul.journal set blob = null"],
+  "a question": [
+    `insert into longhaul.approvals (approval_id, run_id, tenant_id, step_key, kind, name, request_hash, request_blob)
+     select run_id, run_id, 't', 'k', 'approval', 'n', 'h', $1 from longhaul.runs`,
+    "delete from longhaul.approvals",
+  ],
+  "a message": [
+    "insert into longhaul.inbox (run_id, seq, kind, key, blob) select run_id, 1, 'signal', 'k', $1 from longhaul.runs",
+    "delete from longhaul.inbox",
+  ],
+  "the state of a thread": [
+    "update longhaul.threads set state_blob = $1",
+    "update longhaul.threads set state_blob = null",
+  ],
+  "a submit that is not taken in yet": [
+    `insert into longhaul.intake (run_id, band, priority, tenant_id, agent, build, queue, options, metadata, input_blob)
+     values (gen_random_uuid(), 1, 100, 't', 'a', 'b', 'q', '{}', '{}', $1)`,
+    "delete from longhaul.intake",
+  ],
+};
+
+test.each(Object.entries(REFERENCES))("%s holds the value that it refers to", async (_, [refer, undo]) => {
+  const blob = apart("held");
+  await db.query("insert into longhaul.blobs (tenant_id, hash, body) values ($1, $2, $3)", [
+    blob.tenant,
+    blob.hash,
+    blob.body,
+  ]);
+  await ended({ threadId: newId() });
+  await db.query(refer, [blob.hash]);
+  expect(await dropBlobs(db, blob)).toBe(0);
+  await db.query(undo);
+  expect(await dropBlobs(db, blob)).toBe(1);
 });
 
 test("one that is just being put again is left alone, by whoever drops and whoever comes after", async () => {
