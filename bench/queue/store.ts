@@ -41,6 +41,7 @@ export function aRun(tenant: string): NewRun {
     build: BUILD,
     queue: QUEUE,
     band: 1,
+    concurrencyKey: "",
     priority: 100,
     threadId: null,
     rejectIfBusy: false,
@@ -51,6 +52,7 @@ export function aRun(tenant: string): NewRun {
     options: "{}",
     metadata: "{}",
     runAt: null,
+    startBy: null,
   };
 }
 
@@ -67,8 +69,8 @@ export function claim(db: Queryable, workerId: string, count: number, leaseMs = 
     builds: BANDS.map(() => BUILD),
     bands: BANDS,
     count,
-    lanes: Math.max(8, Math.ceil(count / 5)),
-    floor: 0,
+    floors: BANDS.map(() => 0),
+    turns: Math.max(8, Math.ceil(count / 5)),
   });
 }
 
@@ -131,11 +133,10 @@ export async function setTenants(
   tenants: readonly { readonly tenant: string; readonly cap?: number; readonly weight?: number }[],
 ): Promise<void> {
   await db.query(
-    `insert into longhaul.tenants (queue, tenant_id, cap, weight)
-     select $1, u.* from unnest($2::text[], $3::int[], $4::int[]) u
-         on conflict (queue, tenant_id) do update set cap = excluded.cap, weight = excluded.weight`,
+    `insert into longhaul.tenants (tenant_id, cap, weight)
+     select u.* from unnest($1::text[], $2::int[], $3::int[]) u
+         on conflict (tenant_id) do update set cap = excluded.cap, weight = excluded.weight`,
     [
-      QUEUE,
       tenants.map(({ tenant }) => tenant),
       tenants.map(({ cap }) => cap ?? 2_147_483_647),
       tenants.map(({ weight }) => weight ?? 1),
@@ -145,7 +146,7 @@ export async function setTenants(
 
 /** Brings tables and statistics to the state in which autovacuum keeps them, so that it does not begin in a measurement. */
 export async function tidy(db: Database): Promise<void> {
-  for (const table of ["tenants", "lanes", "runs", "live", "ready", "outcomes", "journal"])
+  for (const table of ["tenants", "turns", "lanes", "runs", "live", "ready", "outcomes", "journal"])
     await db.query(`vacuum (analyze) longhaul.${table}`);
   await db.query("checkpoint");
 }
@@ -168,7 +169,7 @@ export async function endsPerSecond(db: Queryable): Promise<number> {
 export function runningByTenant(db: Queryable): Promise<{ tenant: string; running: number; cap: number }[]> {
   return db.query(
     `select r.tenant_id as tenant, count(*)::int as running, t.cap from longhaul.live l join longhaul.runs r using (run_id)
-       join longhaul.tenants t on t.queue = r.queue and t.tenant_id = r.tenant_id where l.state = 'running' group by 1, 3`,
+       join longhaul.tenants t using (tenant_id) where l.state = 'running' group by 1, 3`,
     [],
     "bench_running",
   );
@@ -184,14 +185,14 @@ export async function capsExceeded(db: Queryable): Promise<{ claims: number; exc
        select j.run_id, j.kind, j.at as since, lead(j.at) over (partition by j.run_id order by j.seq) as until
          from longhaul.journal j where j.kind < 10
      ), moments as (
-       select r.queue, r.tenant_id, c.since as at, 1 as step from control c join longhaul.runs r using (run_id) where c.kind = ${KIND.claimed}
+       select r.tenant_id, c.since as at, 1 as step from control c join longhaul.runs r using (run_id) where c.kind = ${KIND.claimed}
        union all
-       select r.queue, r.tenant_id, c.until, -1 from control c join longhaul.runs r using (run_id) where c.kind = ${KIND.claimed} and c.until is not null
+       select r.tenant_id, c.until, -1 from control c join longhaul.runs r using (run_id) where c.kind = ${KIND.claimed} and c.until is not null
      ), swept as (
-       select m.queue, m.tenant_id, m.step, sum(m.step) over (partition by m.queue, m.tenant_id order by m.at, m.step) as held from moments m
+       select m.tenant_id, m.step, sum(m.step) over (partition by m.tenant_id order by m.at, m.step) as held from moments m
      )
      select count(*)::int as claims, count(*) filter (where s.held > t.cap)::int as exceeded, max(s.held::float8 / t.cap) as highest
-       from swept s join longhaul.tenants t using (queue, tenant_id) where s.step = 1`,
+       from swept s join longhaul.tenants t using (tenant_id) where s.step = 1`,
   );
   return row ?? { claims: 0, exceeded: Number.NaN, highest: Number.NaN };
 }

@@ -35,8 +35,7 @@ export function errorResponse(c: Ctx, thrown: unknown, log: ServerLog): Response
 
 /** Whole seconds, at least one (RFC 9110, 10.2.3). */
 function retryAfter({ details }: LonghaulError): string {
-  const { retryAfterMs = 0 } = details as { retryAfterMs?: number };
-  const ms = Number(retryAfterMs);
+  const ms = Number((details as { readonly retryAfterMs?: number } | undefined)?.retryAfterMs ?? 0);
   return String(Math.max(1, Math.ceil(ms / 1_000)));
 }
 
