@@ -24,13 +24,21 @@ export type { RunEvent } from "./domain/entry.ts";
 export { type ErrorCode, isLonghaulError, LonghaulError } from "./domain/errors.ts";
 export { NonRetryableError, RetryableError, type RetryPolicy } from "./domain/retry.ts";
 export type { Run, RunResult, RunStatus } from "./domain/run.ts";
+export type { Scope } from "./domain/scopes.ts";
 export type {
   Answer,
   CancelVerdict,
+  CreateKey,
   EventsOptions,
+  KeyHolder,
+  Keys,
+  KeyView,
+  ListKeys,
   ListRuns,
   Longhaul,
+  NewKey,
   QueueView,
+  RotateKey,
   RunDetail,
   RunHandle,
   StepView,
