@@ -15,8 +15,8 @@ const KNOWN_MAX = 10_000;
 /** Ids that are none. A key's id is made by chance, so nobody waits for one of these to be made. */
 const UNKNOWN_LIFE_MS = 5_000;
 const UNKNOWN_MAX = 10_000;
-/** Those who guess share one query that looks their ids up, and the next one comes no sooner than this. */
-const LOOK_UP_EVERY_MS = 50;
+/** After a query that was asked for an id that nobody has, the next one comes no sooner than this: whoever guesses waits. */
+const GUESS_EVERY_MS = 50;
 const LOOK_UP_MAX = 1_000;
 const TOUCH_EVERY_MS = 60_000;
 
@@ -27,7 +27,7 @@ export class KeyRing {
   readonly #unknown = new Map<string, number>();
   readonly #lookUps: Batcher<string, KnownKey | null>;
   readonly #touches: Batcher<string, undefined>;
-  #lookedUpAt = Number.NEGATIVE_INFINITY;
+  #guessedAt = Number.NEGATIVE_INFINITY;
   #renewing: Promise<void> | undefined;
 
   constructor(db: Database) {
@@ -91,9 +91,11 @@ export class KeyRing {
   }
 
   async #lookUp(keyIds: readonly string[]): Promise<(KnownKey | null)[]> {
-    await pause(Math.max(0, this.#lookedUpAt + LOOK_UP_EVERY_MS - performance.now()));
-    this.#lookedUpAt = performance.now();
-    const found = await this.#read([...new Set(keyIds)]);
+    const left = this.#guessedAt + GUESS_EVERY_MS - performance.now();
+    if (left > 0) await pause(left);
+    const asked = [...new Set(keyIds)];
+    const found = await this.#read(asked);
+    if (found.size < asked.length) this.#guessedAt = performance.now();
     return keyIds.map((keyId) => {
       const key = found.get(keyId) ?? null;
       if (key === null) keep(this.#unknown, UNKNOWN_MAX, keyId, performance.now() + UNKNOWN_LIFE_MS);
