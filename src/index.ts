@@ -28,17 +28,10 @@ export type { Scope } from "./domain/scopes.ts";
 export type {
   Answer,
   CancelVerdict,
-  CreateKey,
   EventsOptions,
-  KeyHolder,
-  Keys,
-  KeyView,
-  ListKeys,
   ListRuns,
   Longhaul,
-  NewKey,
   QueueView,
-  RotateKey,
   RunDetail,
   RunHandle,
   StepView,
@@ -51,4 +44,5 @@ export type {
 } from "./runtime/api.ts";
 export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
 export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
+export type { CreateKey, KeyHolder, Keys, KeyView, ListKeys, NewKey, RotateKey } from "./runtime/keys-api.ts";
 export { VERSION } from "./runtime/version.ts";

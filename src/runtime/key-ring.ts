@@ -5,8 +5,8 @@ import { Batcher } from "../engine/batch.ts";
 import { pause } from "../engine/timing.ts";
 import type { Database } from "../store/database.ts";
 import { readHeldKeys, touchKeys } from "../store/keys.ts";
-import type { KeyHolder } from "./api.ts";
 import { answering } from "./installation.ts";
+import type { KeyHolder } from "./keys-api.ts";
 import { fits, hasExpired, isCurrent, type KnownKey, knownKey, RENEW_MS } from "./known-key.ts";
 
 /** A key that nobody has shown for so long is forgotten. */

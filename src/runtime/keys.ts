@@ -11,12 +11,12 @@ import type { DatabaseClock } from "../engine/timing.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { insertKey, type KeyRow, listKeys, type NewKeyRow, readKey, replaceKey, revokeKey } from "../store/keys.ts";
 import { setTenantPlan } from "../store/plans.ts";
-import type { CreateKey, KeyHolder, Keys, KeyView, ListKeys, NewKey, RotateKey } from "./api.ts";
 import { answering, type Installation } from "./installation.ts";
 import { KeyGate } from "./key-gate.ts";
 import { lifeMs } from "./key-life.ts";
 import { KeyRing } from "./key-ring.ts";
 import { KeyWatch } from "./key-watch.ts";
+import type { CreateKey, KeyHolder, Keys, KeyView, ListKeys, NewKey, RotateKey } from "./keys-api.ts";
 import { hashSecret } from "./known-key.ts";
 
 const PATIENCE_MS = 2_000;

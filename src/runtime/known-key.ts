@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Scope } from "../domain/scopes.ts";
 import type { HeldKeyRow } from "../store/keys.ts";
-import type { KeyHolder } from "./api.ts";
+import type { KeyHolder } from "./keys-api.ts";
 
 /** What was read counts for this long from the moment it was asked for. */
 const LIFE_MS = 1_000;

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { makeApiKey } from "../../src/domain/api-key.ts";
 import { agent } from "../../src/index.ts";
-import type { CreateKey, NewKey } from "../../src/runtime/api.ts";
+import type { CreateKey, NewKey } from "../../src/runtime/keys-api.ts";
 import { rejection, until, useStage } from "../support/longhaul.ts";
 
 const stage = useStage();

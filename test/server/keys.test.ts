@@ -1,7 +1,7 @@
 // Keys over HTTP: who is let in, from when on, and until when; and keys that are made and ended there.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { NewKey } from "../../src/runtime/api.ts";
 import { connect } from "../../src/runtime/connect.ts";
+import type { NewKey } from "../../src/runtime/keys-api.ts";
 import { createServer, serve } from "../../src/server/index.ts";
 import { agents } from "./agents.ts";
 import { clientOf, codeOf, collect, type House, openHouse, post, silent, until } from "./harness.ts";

@@ -1,7 +1,7 @@
 // API keys over HTTP, for operators: made, listed, rotated, revoked.
 import { Hono } from "hono";
 import { fail } from "../../domain/errors.ts";
-import type { NewKey } from "../../runtime/api.ts";
+import type { NewKey } from "../../runtime/keys-api.ts";
 import type { ServerEnv } from "../options.ts";
 import { type Ctx, checkBody, checkQuery } from "../request.ts";
 import { json } from "../respond.ts";
