@@ -49,8 +49,9 @@ export class KeyRing {
     return key.holder;
   }
 
-  /** Whether a key that was shown before still opens something. @throws DATABASE_UNAVAILABLE */
+  /** Whether a key that was shown before still opens something, read anew. @throws DATABASE_UNAVAILABLE */
   async isAlive(keyId: string): Promise<boolean> {
+    await this.#renew();
     const key = await this.#find(keyId);
     return key !== null && !key.revoked && !hasExpired(key);
   }
