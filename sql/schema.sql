@@ -30,6 +30,31 @@ create table longhaul.agents (
   constraint per_key_not_negative check ((per_key >= 0))
 );
 
+create table longhaul.api_keys (
+  key_id       text not null,
+  tenant_id    text not null,
+  secret_hash  bytea not null,
+  name         text,
+  scopes       text[] not null,
+  created_at   timestamptz not null default clock_timestamp(),
+  created_by   text not null,
+  expires_at   timestamptz,
+  revoked_at   timestamptz,
+  revoked_by   text,
+  replaced_by  text,
+  last_used_at timestamptz,
+  constraint api_keys_pkey primary key (key_id),
+  constraint expires_after_creation check ((expires_at > created_at)),
+  constraint key_id_is_letters_and_digits check ((key_id ~ '^[0-9A-Za-z]{11}$'::text)),
+  constraint key_opens_something check ((cardinality(scopes) > 0)),
+  constraint only_the_hash_is_kept check ((octet_length(secret_hash) = 32)),
+  constraint replaced_key_ends check (((replaced_by is null) or (expires_at is not null) or (revoked_at is not null))),
+  constraint scopes_are_known check ((scopes <@ array['runs:read'::text, 'runs:write'::text, 'approvals'::text, 'admin'::text])),
+  constraint somebody_revoked_it check (((revoked_at is null) = (revoked_by is null)))
+) with (fillfactor=70);
+create index api_keys_newest on longhaul.api_keys using btree (created_at desc, key_id desc);
+create index api_keys_of_tenant on longhaul.api_keys using btree (tenant_id, created_at desc, key_id desc);
+
 create table longhaul.approvals (
   approval_id  uuid not null,
   run_id       uuid not null,
@@ -381,6 +406,8 @@ create table longhaul.workers (
   constraint workers_pkey primary key (worker_id),
   constraint worker_state_is_known check ((state = any (array['active'::text, 'draining'::text, 'stopped'::text, 'lost'::text])))
 ) with (fillfactor=70);
+
+alter table longhaul.api_keys add constraint replaced_by_a_key foreign key (replaced_by) references api_keys(key_id);
 
 create or replace function longhaul.append(p_worker uuid, p_lease_ms integer, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[])
  returns table(run_id uuid, cancel text, inbox_seq integer)

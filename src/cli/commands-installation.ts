@@ -52,6 +52,7 @@ export const installationCommands = [
       "host",
       "hosts",
       "origins",
+      "auth",
       "allowPublic",
       "processes",
       "slots",

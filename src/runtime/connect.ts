@@ -20,6 +20,7 @@ import { readQueues, readWorkers } from "../store/queue.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
 import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
+import { KeyVerbs } from "./keys.ts";
 import { declareLimits } from "./limits.ts";
 import { servedQueues } from "./served-queues.ts";
 import { submitBatcher } from "./submit.ts";
@@ -108,6 +109,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   readonly agents: readonly AnyAgent[];
   /** Id of the worker in this process, or null. */
   readonly workerId: string | null;
+  readonly keys: KeyVerbs;
   readonly database: Database;
   readonly #installation: Installation;
   readonly #worker: Worker | null;
@@ -121,6 +123,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   ) {
     super(installation, "default");
     this.#installation = installation;
+    this.keys = new KeyVerbs(installation);
     this.#worker = worker?.worker ?? null;
     this.workerId = worker?.id ?? null;
     this.agents = [...installation.agents.values()];
@@ -223,6 +226,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
 
   async #close(): Promise<void> {
     await this.#worker?.drain();
+    this.keys.close();
     this.#installation.followers.close();
     await this.#installation.doorbell.close();
     await closeThreads();

@@ -15,6 +15,7 @@ import { newId } from "../engine/ids.ts";
 import { putBlobs } from "../store/blobs.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun } from "../store/finish.ts";
+import { readRun } from "../store/read.ts";
 import { intakeStatement, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
 import type { SubmitOptions } from "./api.ts";
@@ -58,6 +59,9 @@ export async function submit(
   if (options.tx !== undefined) return intake(installation, run, options);
   const row = await installation.submits.add(run);
   refuse(run, row);
+  // An id is one run's in the whole installation: if that is another tenant's, nothing was stored, and nothing is told of it.
+  if (row.existing && row.run_id === run.runId && (await readRun(installation.db, tenant, run.runId)) === null)
+    throw fail("RUN_ID_TAKEN", { run: run.runId });
   if (row.existing && !row.same_request && run.idempotencyKey !== null) {
     throw fail("IDEMPOTENCY_MISMATCH", { key: run.idempotencyKey, run: row.run_id });
   }

@@ -15,11 +15,57 @@ export interface Mutant extends Edit {
 }
 
 const JOURNAL = "sql/migrations/0005_journal.sql";
+const CLAIM = "sql/migrations/0004_claim.sql";
 const FINISH = "sql/migrations/0006_finish.sql";
+const QUEUE = "sql/migrations/0002_queue.sql";
+const SUBMIT = "sql/migrations/0003_submit.sql";
 const SWEEP = "sql/migrations/0007_sweep.sql";
 const named = (file: string, name: string): Mutant["test"] => ({ file: `test/${file}.test.ts`, name });
 
 export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "a claim does not ask whether its tenant has room",
+    file: CLAIM,
+    find: "and y.in_tenant <= y.room",
+    replace: "",
+    also: { find: "least(q.room, ceil(", replace: "least(p_k, ceil(" },
+    test: named("store/claim", "a tenant is never above its cap, whoever claims and finishes at the same time"),
+  },
+  {
+    name: "two lanes pass one gate at once",
+    file: CLAIM,
+    find: "and (y.agent_gate is null or y.in_agent <= y.agent_room)",
+    replace: "",
+    test: named("store/limits", "holds over all tenants and workers, and a freed slot goes to whoever waited longest"),
+  },
+  {
+    name: "a slot that comes back opens nothing",
+    file: QUEUE,
+    find: "where k.was_full;\n  return parked;",
+    replace: "where false;\n  return parked;",
+    test: named("store/claim", "a tenant at its cap costs nothing until a slot is freed"),
+  },
+  {
+    name: "a turn that wakes up has credit for the time it slept",
+    file: QUEUE,
+    find: "vtime = case when t.lanes = 0 then greatest(t.vtime, longhaul.present(t.queue, t.build, t.band)) else t.vtime end",
+    replace: "vtime = t.vtime",
+    test: named("store/claim", "a tenant that was idle gets no credit for it"),
+  },
+  {
+    name: "a lane is made in a turn that may be cleared away",
+    file: SUBMIT,
+    find: "order by t.turn_id for key share",
+    replace: "order by t.turn_id",
+    test: named("store/limits", "a submit and a clean-up at the same time lose no run"),
+  },
+  {
+    name: "a repeated submit counts against the plan",
+    file: SUBMIT,
+    find: "where u.parent is null and not exists (select from longhaul.runs x where x.run_id = u.run)",
+    replace: "where u.parent is null",
+    test: named("store/limits", "a tenant with as many unfinished runs as its plan allows is refused"),
+  },
   {
     name: "append does not check the epoch",
     file: JOURNAL,
