@@ -4,7 +4,9 @@ import { agentCost } from "./agent.ts";
 import { approvals } from "./approvals.ts";
 import { idle } from "./idle.ts";
 import { peers } from "./peers.ts";
+import { queueCaps } from "./queue-caps.ts";
 import { queueDepth } from "./queue-depth.ts";
+import { queueFairness } from "./queue-fairness.ts";
 import { queueStore } from "./queue-store.ts";
 import { queueSubmit } from "./queue-submit.ts";
 import { recovery } from "./recovery.ts";
@@ -14,6 +16,6 @@ import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
 
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, peers];
-const ofTheQueue = [queueStore, queueSubmit, queueDepth];
+const ofTheQueue = [queueStore, queueSubmit, queueDepth, queueFairness, queueCaps];
 
 export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue];

@@ -15,9 +15,10 @@ export interface WorkerTask {
   readonly slots?: number;
   /** How long a run keeps its slot, at most; default: not at all. */
   readonly holdMs?: number;
+  readonly leaseMs?: number;
 }
 
-const { url, slots = 64, holdMs = 0 } = JSON.parse(process.env["LONGHAUL_BENCH_TASK"] ?? "{}") as WorkerTask;
+const { url, slots = 64, holdMs = 0, leaseMs } = JSON.parse(process.env["LONGHAUL_BENCH_TASK"] ?? "{}") as WorkerTask;
 let longhaul: LonghaulProcess | null = null;
 
 function tell(news: WorkerNews): void {
@@ -31,7 +32,11 @@ const trivial = agent({
 
 async function obey(order: WorkerOrder): Promise<void> {
   if (order.type === "work") {
-    longhaul = await connect({ url, agents: [trivial], worker: { slots } });
+    longhaul = await connect({
+      url,
+      agents: [trivial],
+      worker: { slots, ...(leaseMs === undefined ? {} : { leaseMs }) },
+    });
     tell({ type: "working", workerId: longhaul.workerId ?? "" });
   } else {
     await longhaul?.close();
