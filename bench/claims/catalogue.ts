@@ -7,6 +7,7 @@ import { peers } from "./peers.ts";
 import { queueCaps } from "./queue-caps.ts";
 import { queueDepth } from "./queue-depth.ts";
 import { queueFairness } from "./queue-fairness.ts";
+import { queuePeers } from "./queue-peers.ts";
 import { queueStore } from "./queue-store.ts";
 import { queueSubmit } from "./queue-submit.ts";
 import { recovery } from "./recovery.ts";
@@ -16,6 +17,6 @@ import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
 
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, peers];
-const ofTheQueue = [queueStore, queueSubmit, queueDepth, queueFairness, queueCaps];
+const ofTheQueue = [queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
 export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue];
