@@ -501,6 +501,7 @@ end $function$;
 create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_queue text, p_builds text[], p_bands smallint[], p_floors bigint[], p_k integer, p_turns integer)
  returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint)
  language plpgsql
+ set enable_nestloop to 'off'
  set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
@@ -517,11 +518,12 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
   select t.tenant_id, t.weight, case when t.paused then 0 else greatest(t.cap - t.in_flight, 0) end as room
     from longhaul.tenants t where t.tenant_id = any(array(select c.tenant_id from cand c)) for update skip locked
 ), per as materialized (
-  select c.turn_id, c.tenant_id, c.band, c.vtime, c.place as rank, q.room, q.weight,
-         least(q.room, ceil(p_k::float8 / count(*) over (partition by c.place))::int) as share
+  -- twice a turn's part of the batch: what others leave, those who are behind may take
+  select c.turn_id, c.tenant_id, c.band, c.vtime, c.place as rank, q.room, 1000000 / q.weight as stride,
+         least(q.room, p_k, ceil(2.0 * p_k * q.weight / sum(q.weight) over (partition by c.place))::int) as share
     from cand c join quota q using (tenant_id)
 ), open as materialized (     -- 3. their open lanes, the most urgent and then the least recently served first
-  select p.turn_id, p.tenant_id, p.rank, p.vtime, p.share, p.room, l.* from per p cross join lateral (
+  select p.turn_id, p.tenant_id, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
     select x.lane_id, x.agent_gate, x.key_gate, x.place from longhaul.lanes x where x.turn_id = p.turn_id and x.open
      order by x.prio, x.place limit p.share for no key update) l
 ), gate as materialized (     -- 4. the room in the gates of those lanes; a gate in somebody's hands has none this time
@@ -534,7 +536,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
     from open o left join gate a on a.gate_id = o.agent_gate left join gate k on k.gate_id = o.key_gate
 ), pick as materialized (     -- 5. the first runs of each lane, band by band and turn by turn, within every limit
   select y.* from (
-    select w.lane_id, w.turn_id, w.tenant_id, w.rank, w.vtime, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
+    select w.lane_id, w.turn_id, w.tenant_id, w.rank, w.vtime, w.stride, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
            row_number() over (partition by w.turn_id order by r.prio, r.nth, w.place, r.run_id) as in_turn,
            row_number() over (partition by w.tenant_id order by r.prio, r.nth, w.place, r.run_id) as in_tenant,
            row_number() over (partition by w.agent_gate order by r.prio, r.nth, w.place, r.run_id) as in_agent,
@@ -544,18 +546,18 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
          where x.lane_id = w.lane_id order by x.prio, x.run_id limit least(w.share, w.agent_room, w.key_room)) r
   ) y where y.in_turn <= y.share and y.in_tenant <= y.room
         and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
-   order by y.rank, y.in_turn, y.vtime limit p_k
+   order by y.rank, y.vtime + y.in_turn * y.stride limit p_k   -- start-time fair queueing (Goyal, Vin, Cheng 1996)
 ), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
   select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
 ), del as (
   delete from longhaul.ready r using pick p join held h using (run_id)
-   where r.ctid = p.tid and r.ctid = any(array(select x.tid from pick x)) returning r.run_id, r.lane_id, r.prio, r.at, p.agent_gate, p.key_gate
+   where r.ctid = p.tid and r.ctid = any(array(select x.tid from pick x)) returning r.run_id, r.lane_id, r.prio, r.at, p.turn_id, p.agent_gate, p.key_gate
 ), mine as (
   update longhaul.live l
      set state = 'running', worker_id = p_worker, epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, claim_seq = l.journal_seq + 1,
          claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0,
          agent_gate = d.agent_gate, key_gate = d.key_gate
-    from del d where l.run_id = d.run_id and l.run_id = any(array(select p.run_id from pick p)) returning l.*, d.at
+    from del d where l.run_id = d.run_id and l.run_id = any(array(select x.run_id from del x)) returning l.*, d.at, d.turn_id
 ), noted as (
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
@@ -566,8 +568,8 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
     from wide w left join del d using (lane_id)
    group by w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, w.agent_room, w.key_room
 ), counted as materialized (
-  select p.turn_id, p.tenant_id, p.room, p.vtime, p.weight, coalesce(sum(s.n), 0)::int as n, sum(sum(s.n)) over (partition by p.tenant_id)::int as tn
-    from per p left join served s using (turn_id) group by p.turn_id, p.tenant_id, p.room, p.vtime, p.weight
+  select p.turn_id, p.tenant_id, p.room, p.vtime, p.stride, coalesce(sum(s.n), 0)::int as n, sum(sum(s.n)) over (partition by p.tenant_id)::int as tn
+    from per p left join served s using (turn_id) group by p.turn_id, p.tenant_id, p.room, p.vtime, p.stride
 ), left_over as (
   update longhaul.lanes l
      set ready = l.ready - s.n, prio = coalesce(s.prio, l.prio), head_at = coalesce(s.at, l.head_at), place = case when s.n > 0 then c.vtime + s.n else l.place end,
@@ -577,11 +579,11 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
 ), moved as (
   update longhaul.turns t
      set ready = t.ready - c.n, lanes = t.lanes - c.closed, -- one that had nothing to give when its chance came pays for the look
-         vtime = t.vtime + case when c.n = 0 and c.chance then 1 else c.n end * (1000000 / c.weight),
+         vtime = t.vtime + case when c.n = 0 and c.chance then 1 else c.n end * c.stride,
          runnable = t.lanes > c.closed and c.room > c.tn
-    from (select k.turn_id, k.n, k.room, coalesce(k.tn, 0) as tn, k.weight, (select count(*) from pick) < p_k as chance,
+    from (select k.turn_id, k.n, k.room, coalesce(k.tn, 0) as tn, k.stride, (select count(*) from pick) < p_k as chance,
                  count(o.turn_id) filter (where not o.open)::int as closed
-            from counted k left join left_over o using (turn_id) group by k.turn_id, k.n, k.room, k.tn, k.weight) c
+            from counted k left join left_over o using (turn_id) group by k.turn_id, k.n, k.room, k.tn, k.stride) c
    where t.turn_id = c.turn_id and t.turn_id = any(array(select x.turn_id from cand x))
 ), taken as (
   update longhaul.tenants t set in_flight = t.in_flight + c.tn
@@ -595,8 +597,8 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
        r.input, r.input_blob, r.options, r.metadata, r.created_at, m.at, f.band, f.vtime
-  from mine m join longhaul.runs r on r.run_id = m.run_id and r.run_id = any(array(select p.run_id from pick p))
-  join pick k on k.run_id = m.run_id join per f on f.turn_id = k.turn_id;
+  from mine m join longhaul.runs r on r.run_id = m.run_id and r.run_id = any(array(select x.run_id from del x))
+  join per f on f.turn_id = m.turn_id;
 end $function$;
 
 create or replace function longhaul.claim_isolated(p_worker uuid, p_lease_ms integer, p_run uuid)
