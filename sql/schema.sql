@@ -12,7 +12,8 @@ create type longhaul.ending as (
   output text,
   output_blob text,
   failure text,
-  active_ms bigint
+  active_ms bigint,
+  entries integer
 );
 
 create type longhaul.item as (
@@ -501,7 +502,6 @@ end $function$;
 create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_queue text, p_builds text[], p_bands smallint[], p_floors bigint[], p_k integer, p_turns integer)
  returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint)
  language plpgsql
- set enable_nestloop to 'off'
  set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
@@ -523,7 +523,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
          least(q.room, p_k, ceil(2.0 * p_k * q.weight / sum(q.weight) over (partition by c.place))::int) as share
     from cand c join quota q using (tenant_id)
 ), open as materialized (     -- 3. their open lanes, the most urgent and then the least recently served first
-  select p.turn_id, p.tenant_id, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
+  select p.turn_id, p.tenant_id, p.band, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
     select x.lane_id, x.agent_gate, x.key_gate, x.place from longhaul.lanes x where x.turn_id = p.turn_id and x.open
      order by x.prio, x.place limit p.share for no key update) l
 ), gate as materialized (     -- 4. the room in the gates of those lanes; a gate in somebody's hands has none this time
@@ -536,7 +536,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
     from open o left join gate a on a.gate_id = o.agent_gate left join gate k on k.gate_id = o.key_gate
 ), pick as materialized (     -- 5. the first runs of each lane, band by band and turn by turn, within every limit
   select y.* from (
-    select w.lane_id, w.turn_id, w.tenant_id, w.rank, w.vtime, w.stride, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
+    select w.lane_id, w.turn_id, w.tenant_id, w.band, w.rank, w.vtime, w.stride, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
            row_number() over (partition by w.turn_id order by r.prio, r.nth, w.place, r.run_id) as in_turn,
            row_number() over (partition by w.tenant_id order by r.prio, r.nth, w.place, r.run_id) as in_tenant,
            row_number() over (partition by w.agent_gate order by r.prio, r.nth, w.place, r.run_id) as in_agent,
@@ -550,14 +550,15 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
 ), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
   select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
 ), del as (
-  delete from longhaul.ready r using pick p join held h using (run_id)
-   where r.ctid = p.tid and r.ctid = any(array(select x.tid from pick x)) returning r.run_id, r.lane_id, r.prio, r.at, p.turn_id, p.agent_gate, p.key_gate
+  delete from longhaul.ready r where r.ctid = any(array(select p.tid from pick p join held h using (run_id)))
+  returning r.run_id, r.lane_id, r.prio, r.at
 ), mine as (
   update longhaul.live l
      set state = 'running', worker_id = p_worker, epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, claim_seq = l.journal_seq + 1,
          claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0,
-         agent_gate = d.agent_gate, key_gate = d.key_gate
-    from del d where l.run_id = d.run_id and l.run_id = any(array(select x.run_id from del x)) returning l.*, d.at, d.turn_id
+         agent_gate = case when (select count(*) from gate) > 0 then (select p.agent_gate from pick p where p.run_id = l.run_id) end,
+         key_gate = case when (select count(*) from gate) > 0 then (select p.key_gate from pick p where p.run_id = l.run_id) end
+   where l.run_id = any(array(select d.run_id from del d)) returning l.*
 ), noted as (
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
@@ -591,14 +592,16 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
    where t.tenant_id = c.tenant_id and t.tenant_id = any(array(select x.tenant_id from cand x))
 ), passed as (
   update longhaul.gates g set in_flight = g.in_flight + c.n
-    from (select x.gate_id, count(*)::int as n from del d cross join lateral (values (d.agent_gate), (d.key_gate)) x(gate_id) where x.gate_id is not null group by 1) c
+    from (select x.gate_id, count(*)::int as n from mine m cross join lateral (values (m.agent_gate), (m.key_gate)) x(gate_id)
+           where x.gate_id is not null group by 1) c
    where g.gate_id = c.gate_id and g.gate_id = any(array(select x.gate_id from gate x))
+), asked as materialized (
+  select * from longhaul.runs r where r.run_id = any(array(select d.run_id from del d))
 )
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
-       r.input, r.input_blob, r.options, r.metadata, r.created_at, m.at, f.band, f.vtime
-  from mine m join longhaul.runs r on r.run_id = m.run_id and r.run_id = any(array(select x.run_id from del x))
-  join per f on f.turn_id = m.turn_id;
+       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime
+  from mine m join asked r using (run_id) join pick p using (run_id);
 end $function$;
 
 create or replace function longhaul.claim_isolated(p_worker uuid, p_lease_ms integer, p_run uuid)
@@ -639,12 +642,16 @@ begin
     delete from longhaul.live l where l.run_id = any(ids) returning l.*
   ) select array_agg(d::longhaul.live) into gone from deleted d;
   insert into longhaul.outcomes (run_id, tenant_id, status, reason, output, output_blob, failure, active_ms, epoch, entries)
-  select e.run_id, r.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch, g.journal_seq
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids);
-  insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code)
-  select e.run_id, r.tenant_id, r.agent, r.queue, left(coalesce(e.reason, substring(e.failure from '^\{"name":"([^"]+)"'), 'failed'), 100)
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids)
-   where e.status = 'failed' and g.parent_id is null;
+  select e.run_id, n.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch,
+         g.journal_seq + e.entries
+    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id
+    join longhaul.lanes n on n.lane_id = g.lane_id and n.lane_id = any(array(select g.lane_id from unnest(gone) g));
+  if exists (select from unnest(endings) e where e.status = 'failed') then
+    insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code)
+    select e.run_id, r.tenant_id, r.agent, r.queue, left(coalesce(e.reason, substring(e.failure from '^\{"name":"([^"]+)"'), 'failed'), 100)
+      from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids)
+     where e.status = 'failed' and g.parent_id is null;
+  end if;
   insert into longhaul.cancel_cascade (parent_id)
   select distinct c.parent_id from longhaul.live c where c.parent_id = any(ids) on conflict do nothing;
   update longhaul.approvals a set status = 'cancelled', resolved_at = clock_timestamp()
@@ -708,7 +715,7 @@ begin
          '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(coalesce(p_reason, l.cancel)), '') || '}'
     from longhaul.live l where l.run_id = any(p_run);
   return longhaul.conclude(array(
-    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
+    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
 end $function$;
 
 create or replace function longhaul.end_unheld(p_run uuid[], p_status text, p_reason text)
@@ -1347,11 +1354,9 @@ begin
   select u.run_id, u.due from unnest(p_run, p_due, p_move) u(run_id, due, move)
    where u.run_id = any(moved) and u.due is not null and u.move = 'wait';
 
-  update longhaul.live l set journal_seq = l.journal_seq + u.n from unnest(p_run, p_count, p_move) u(run_id, n, move)
-   where l.run_id = u.run_id and u.move = 'finish' and l.run_id = any(moved);
-  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active)::longhaul.ending) into endings
-    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms)
-         u(run_id, move, status, reason, output, output_blob, failure, active)
+  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active, u.n)::longhaul.ending) into endings
+    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms, p_count)
+         u(run_id, move, status, reason, output, output_blob, failure, active, n)
    where u.move = 'finish' and u.run_id = any(moved);
   items := longhaul.conclude(endings)
     || array(select (h.lane_id, h.prio, h.run_id)::longhaul.item from unnest(held) h join unnest(p_run, p_move) u(run_id, move) on u.run_id = h.run_id

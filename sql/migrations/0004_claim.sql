@@ -1,5 +1,6 @@
 -- Claiming. Locks a few tenants' turns in fair-share order, then the tenants and their gates, then the runs; waits for nobody.
--- A function, so that its plan is kept per connection even behind a transaction pooler.
+-- A function, so that its plan is kept per connection even behind a transaction pooler. Big tables are read by arrays of ids and never
+-- joined: a join would either read an array's worth of rows again for each of its rows, or need settings that a single claim pays for.
 
 create function longhaul.claim(
   p_worker uuid, p_lease_ms int, p_queue text, p_builds text[], p_bands smallint[], p_floors bigint[], p_k int, p_turns int
@@ -7,7 +8,7 @@ create function longhaul.claim(
   run_id uuid, epoch int, journal_seq int, inbox_seq int, crashes smallint, active_ms bigint, cancel text, now_at timestamptz,
   tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint,
   input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint
-) language plpgsql set enable_nestloop = off set plan_cache_mode = force_generic_plan as $$
+) language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
 return query
@@ -27,7 +28,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
          least(q.room, p_k, ceil(2.0 * p_k * q.weight / sum(q.weight) over (partition by c.place))::int) as share
     from cand c join quota q using (tenant_id)
 ), open as materialized (     -- 3. their open lanes, the most urgent and then the least recently served first
-  select p.turn_id, p.tenant_id, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
+  select p.turn_id, p.tenant_id, p.band, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
     select x.lane_id, x.agent_gate, x.key_gate, x.place from longhaul.lanes x where x.turn_id = p.turn_id and x.open
      order by x.prio, x.place limit p.share for no key update) l
 ), gate as materialized (     -- 4. the room in the gates of those lanes; a gate in somebody's hands has none this time
@@ -40,7 +41,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
     from open o left join gate a on a.gate_id = o.agent_gate left join gate k on k.gate_id = o.key_gate
 ), pick as materialized (     -- 5. the first runs of each lane, band by band and turn by turn, within every limit
   select y.* from (
-    select w.lane_id, w.turn_id, w.tenant_id, w.rank, w.vtime, w.stride, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
+    select w.lane_id, w.turn_id, w.tenant_id, w.band, w.rank, w.vtime, w.stride, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
            row_number() over (partition by w.turn_id order by r.prio, r.nth, w.place, r.run_id) as in_turn,
            row_number() over (partition by w.tenant_id order by r.prio, r.nth, w.place, r.run_id) as in_tenant,
            row_number() over (partition by w.agent_gate order by r.prio, r.nth, w.place, r.run_id) as in_agent,
@@ -54,14 +55,15 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
 ), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
   select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
 ), del as (
-  delete from longhaul.ready r using pick p join held h using (run_id)
-   where r.ctid = p.tid and r.ctid = any(array(select x.tid from pick x)) returning r.run_id, r.lane_id, r.prio, r.at, p.turn_id, p.agent_gate, p.key_gate
+  delete from longhaul.ready r where r.ctid = any(array(select p.tid from pick p join held h using (run_id)))
+  returning r.run_id, r.lane_id, r.prio, r.at
 ), mine as (
   update longhaul.live l
      set state = 'running', worker_id = p_worker, epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, claim_seq = l.journal_seq + 1,
          claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0,
-         agent_gate = d.agent_gate, key_gate = d.key_gate
-    from del d where l.run_id = d.run_id and l.run_id = any(array(select x.run_id from del x)) returning l.*, d.at, d.turn_id
+         agent_gate = case when (select count(*) from gate) > 0 then (select p.agent_gate from pick p where p.run_id = l.run_id) end,
+         key_gate = case when (select count(*) from gate) > 0 then (select p.key_gate from pick p where p.run_id = l.run_id) end
+   where l.run_id = any(array(select d.run_id from del d)) returning l.*
 ), noted as (
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
@@ -95,14 +97,16 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
    where t.tenant_id = c.tenant_id and t.tenant_id = any(array(select x.tenant_id from cand x))
 ), passed as (
   update longhaul.gates g set in_flight = g.in_flight + c.n
-    from (select x.gate_id, count(*)::int as n from del d cross join lateral (values (d.agent_gate), (d.key_gate)) x(gate_id) where x.gate_id is not null group by 1) c
+    from (select x.gate_id, count(*)::int as n from mine m cross join lateral (values (m.agent_gate), (m.key_gate)) x(gate_id)
+           where x.gate_id is not null group by 1) c
    where g.gate_id = c.gate_id and g.gate_id = any(array(select x.gate_id from gate x))
+), asked as materialized (
+  select * from longhaul.runs r where r.run_id = any(array(select d.run_id from del d))
 )
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
-       r.input, r.input_blob, r.options, r.metadata, r.created_at, m.at, f.band, f.vtime
-  from mine m join longhaul.runs r on r.run_id = m.run_id and r.run_id = any(array(select x.run_id from del x))
-  join per f on f.turn_id = m.turn_id;
+       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime
+  from mine m join asked r using (run_id) join pick p using (run_id);
 end $$;
 
 -- Claims one isolated run by its id, for a process that will run nothing else.

@@ -70,10 +70,10 @@ begin
 end $$;
 
 create type longhaul.ending as (
-  run_id uuid, status text, reason text, output text, output_blob text, failure text, active_ms bigint
+  run_id uuid, status text, reason text, output text, output_blob text, failure text, active_ms bigint, entries int
 );
 
--- Ends runs whose live rows the caller has locked: outcome, news to the parent, thread handed over, children told later.
+-- Ends runs whose live rows the caller has locked, after so many more entries: outcome, news to the parent, thread handed over, children told later.
 -- Answers the runs that became claimable by it; slots are the caller's business.
 create function longhaul.conclude(endings longhaul.ending[]) returns longhaul.item[] language plpgsql set enable_nestloop = off as $$
 declare gone longhaul.live[]; news longhaul.item[]; handed longhaul.item[]; ids uuid[];
@@ -84,12 +84,16 @@ begin
     delete from longhaul.live l where l.run_id = any(ids) returning l.*
   ) select array_agg(d::longhaul.live) into gone from deleted d;
   insert into longhaul.outcomes (run_id, tenant_id, status, reason, output, output_blob, failure, active_ms, epoch, entries)
-  select e.run_id, r.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch, g.journal_seq
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids);
-  insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code)
-  select e.run_id, r.tenant_id, r.agent, r.queue, left(coalesce(e.reason, substring(e.failure from '^\{"name":"([^"]+)"'), 'failed'), 100)
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids)
-   where e.status = 'failed' and g.parent_id is null;
+  select e.run_id, n.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch,
+         g.journal_seq + e.entries
+    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id
+    join longhaul.lanes n on n.lane_id = g.lane_id and n.lane_id = any(array(select g.lane_id from unnest(gone) g));
+  if exists (select from unnest(endings) e where e.status = 'failed') then
+    insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code)
+    select e.run_id, r.tenant_id, r.agent, r.queue, left(coalesce(e.reason, substring(e.failure from '^\{"name":"([^"]+)"'), 'failed'), 100)
+      from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids)
+     where e.status = 'failed' and g.parent_id is null;
+  end if;
   insert into longhaul.cancel_cascade (parent_id)
   select distinct c.parent_id from longhaul.live c where c.parent_id = any(ids) on conflict do nothing;
   update longhaul.approvals a set status = 'cancelled', resolved_at = clock_timestamp()
@@ -156,11 +160,9 @@ begin
   select u.run_id, u.due from unnest(p_run, p_due, p_move) u(run_id, due, move)
    where u.run_id = any(moved) and u.due is not null and u.move = 'wait';
 
-  update longhaul.live l set journal_seq = l.journal_seq + u.n from unnest(p_run, p_count, p_move) u(run_id, n, move)
-   where l.run_id = u.run_id and u.move = 'finish' and l.run_id = any(moved);
-  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active)::longhaul.ending) into endings
-    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms)
-         u(run_id, move, status, reason, output, output_blob, failure, active)
+  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active, u.n)::longhaul.ending) into endings
+    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms, p_count)
+         u(run_id, move, status, reason, output, output_blob, failure, active, n)
    where u.move = 'finish' and u.run_id = any(moved);
   items := longhaul.conclude(endings)
     || array(select (h.lane_id, h.prio, h.run_id)::longhaul.item from unnest(held) h join unnest(p_run, p_move) u(run_id, move) on u.run_id = h.run_id
@@ -189,7 +191,7 @@ begin
          '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(coalesce(p_reason, l.cancel)), '') || '}'
     from longhaul.live l where l.run_id = any(p_run);
   return longhaul.conclude(array(
-    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
+    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
 end $$;
 
 -- Ends runs that are queued, waiting or paused and whose live rows the caller has locked. Every class of locks in its order.
