@@ -24,14 +24,6 @@ const named = (file: string, name: string): Mutant["test"] => ({ file: `test/${f
 
 export const MUTANTS: readonly Mutant[] = [
   {
-    name: "a claim does not ask whether its tenant has room",
-    file: CLAIM,
-    find: "and y.in_tenant <= y.room",
-    replace: "",
-    also: { find: "least(q.room, ceil(", replace: "least(p_k, ceil(" },
-    test: named("store/claim", "a tenant is never above its cap, whoever claims and finishes at the same time"),
-  },
-  {
     name: "two lanes pass one gate at once",
     file: CLAIM,
     find: "and (y.agent_gate is null or y.in_agent <= y.agent_room)",
