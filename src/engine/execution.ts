@@ -1,6 +1,6 @@
 // One claimed run in memory, from its claim to its farewell. The verbs an agent has are in step.ts, wait.ts, children.ts and
 // record.ts; this file knows when the run may be let go, and why it is stopped.
-import type { Entry } from "../domain/entry.ts";
+import type { Recorded } from "../domain/entry.ts";
 import { fail, LonghaulError } from "../domain/errors.ts";
 import { toFailure } from "../domain/failure.ts";
 import { encodeValue } from "../domain/value.ts";
@@ -61,7 +61,7 @@ export class Execution {
   #nudged = false;
   #doubted = false;
 
-  constructor(claim: Claimed, program: Program, entries: readonly Entry[], owner: ExecutionOwner) {
+  constructor(claim: Claimed, program: Program, entries: readonly Recorded[], owner: ExecutionOwner) {
     this.claim = claim;
     this.program = program;
     this.owner = owner;
@@ -73,13 +73,15 @@ export class Execution {
       seq: claim.journal_seq,
       entriesMax: program.limits.entries,
     };
+    const turns = new Turns();
     this.journal = new RunJournal(run, owner.committer, {
       onNews: (news, sentMs) => this.#written(news, sentMs),
       onLost: () => this.lose(),
       onBroken: (error) => this.fail(error),
+      onTell: () => turns.pass(),
       onCommitted: () => this.owner.hint("journal", this.runId),
     });
-    this.replay = new Replay(entries, owner.settings.mismatchGraceMs, (problem) => this.mismatch(problem));
+    this.replay = new Replay(entries, turns, owner.settings.mismatchGraceMs, (problem) => this.mismatch(problem));
     this.journal.restart(this.replay.checkpointSeq);
     this.openChildren = new Map(this.replay.openChildren);
     this.childrenCount = this.replay.childrenBefore;
@@ -94,7 +96,7 @@ export class Execution {
       },
       0,
     );
-    this.root = new Scope("", null, generationPrefix(this.replay.generation), new Turns(), this.abort.signal);
+    this.root = new Scope("", null, generationPrefix(this.replay.generation), turns, this.abort.signal);
   }
 
   get runId(): string {

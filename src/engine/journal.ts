@@ -20,6 +20,8 @@ export interface JournalEvents {
   readonly onLost: () => void;
   /** The database refuses an entry of this run: the run cannot go on. */
   readonly onBroken: (error: unknown) => void;
+  /** Somebody is about to be told that an entry is committed. */
+  readonly onTell: () => void;
   /** Entries are committed up to this one. */
   readonly onCommitted: (seq: number) => void;
 }
@@ -289,6 +291,7 @@ export class RunJournal {
     this.#telling = true;
     this.#told.sort((a, b) => a.seq - b.seq);
     for (let waiter = this.#told.shift(); waiter !== undefined; waiter = this.#told.shift()) {
+      this.#events.onTell();
       waiter.resolve();
       if (this.#told.length > 0) await nextTurn();
     }

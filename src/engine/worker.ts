@@ -1,7 +1,7 @@
 // A worker: claims runs, executes them side by side, keeps their leases, and hands them over when it must stop.
 import type { ChildProcess } from "node:child_process";
 import { hostname } from "node:os";
-import type { Entry } from "../domain/entry.ts";
+import type { Recorded } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
 import { type Claimed, claimIsolated } from "../store/claim.ts";
 import type { Database } from "../store/database.ts";
@@ -234,16 +234,10 @@ export class Worker implements ExecutionOwner {
     const threads = claims.flatMap((claim) => (claim.thread_no === null ? [] : [claim.thread_no]));
     try {
       const [entries, states] = await Promise.all([
-        used.length === 0 ? [] : untilAnswered(() => readForReplay(db, used), leaseMs),
+        used.length === 0 ? NOTHING : untilAnswered(() => readForReplay(db, used), leaseMs),
         threads.length === 0 ? [] : untilAnswered(() => readThreadStates(db, threads), leaseMs),
       ]);
-      const byRun = new Map<string, Entry[]>();
-      for (const entry of entries) {
-        const list = byRun.get(entry.run_id);
-        if (list === undefined) byRun.set(entry.run_id, [entry]);
-        else list.push(entry);
-      }
-      for (const claim of claims) void this.#execute(claim, byRun.get(claim.run_id) ?? [], states);
+      for (const claim of claims) void this.#execute(claim, entries.get(claim.run_id) ?? [], states);
     } catch (error) {
       // Their leases lapse, and somebody who can read takes them.
       this.log("error", "claimed runs could not be read", { error });
@@ -256,7 +250,7 @@ export class Worker implements ExecutionOwner {
 
   async #execute(
     claim: Claimed,
-    entries: Entry[],
+    entries: readonly Recorded[],
     states: readonly { thread_no: number; state: string | null; state_blob: string | null }[],
   ): Promise<void> {
     // Lost and claimed anew while its journal was read: the newer claim executes it.
@@ -332,6 +326,7 @@ export class Worker implements ExecutionOwner {
   }
 }
 
+const NOTHING: ReadonlyMap<string, Recorded[]> = new Map();
 const CLOCK_SAMPLES = 5;
 /** A nudge is never refused. */
 const INBOX_UNLIMITED = 2_147_483_647;
