@@ -363,6 +363,12 @@ export const catalogue = {
     hint: "Check method and path; docs/reference/http.md lists them all.",
     retryable: false,
   },
+  RUN_AT_INVALID: {
+    status: 400,
+    message: "{value} is no moment at which a run may start.",
+    hint: "Give a Date that is at the latest {latest}.",
+    retryable: false,
+  },
   RUN_CANCELLED: {
     status: 409,
     message: "Run {run} was cancelled: {reason}.",
@@ -445,6 +451,18 @@ export const catalogue = {
     status: 429,
     message: "Too many streams are open here ({open}).",
     hint: "Close streams that nobody reads, try again later, or add a server.",
+    retryable: true,
+  },
+  SUBMIT_RATE: {
+    status: 429,
+    message: "Tenant {tenant} submits more runs per minute than its plan allows.",
+    hint: "Wait as long as Retry-After says, or give the tenant another plan: longhaul plans list.",
+    retryable: true,
+  },
+  TENANT_FULL: {
+    status: 429,
+    message: "Tenant {tenant} has as many unfinished runs as its plan allows.",
+    hint: "Wait until some have ended, or give the tenant another plan: longhaul plans list.",
     retryable: true,
   },
   THREAD_BUSY: {

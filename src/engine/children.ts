@@ -19,6 +19,9 @@ export interface ChildSpec {
   /** Encoded. */
   readonly input: string;
   readonly queue: string;
+  /** Null: its parent's. */
+  readonly band: number | null;
+  readonly concurrencyKey: string;
   readonly priority: number;
   readonly detached: boolean;
 }
@@ -214,7 +217,8 @@ function newChild(execution: Execution, key: string, runId: string, spec: ChildS
     agent: spec.agent,
     build: claim.build,
     queue: spec.queue,
-    band: 1,
+    band: spec.band ?? claim.band,
+    concurrencyKey: spec.concurrencyKey,
     priority: spec.priority,
     threadId: null,
     rejectIfBusy: false,
@@ -225,5 +229,6 @@ function newChild(execution: Execution, key: string, runId: string, spec: ChildS
     options: "{}",
     metadata: JSON.stringify(claim.metadata),
     runAt: null,
+    startBy: null,
   };
 }

@@ -3,8 +3,9 @@ import type { ChildProcess } from "node:child_process";
 import { CRASHES_BEFORE_ISOLATION } from "../domain/limits.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
-import { forgetWorkers, freeWorker, tick } from "../store/sweep.ts";
+import { freeWorker, tick } from "../store/sweep.ts";
 import type { Doorbell } from "./doorbell.ts";
+import { chores, Housekeeping } from "./housekeeping.ts";
 import { newId } from "./ids.ts";
 
 export interface TickerOptions {
@@ -25,20 +26,20 @@ export interface TickerOptions {
 const LIMIT = 200;
 /** Without hints the tick is what finds new work. */
 const POLL_MS = 200;
-const FORGET_EVERY_MS = 3_600_000;
 
 export class Ticker {
   readonly #options: TickerOptions;
   readonly #isolating = new Set<string>();
+  readonly #housekeeping: Housekeeping;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #ticking = false;
-  #forgotMs = performance.now();
   /** When the next timer that is known of rings, on this process's monotonic clock. */
   #dueMs = Number.POSITIVE_INFINITY;
 
   constructor(options: TickerOptions) {
     this.#options = options;
+    this.#housekeeping = new Housekeeping(chores(options.db, options.log));
   }
 
   start(): void {
@@ -98,10 +99,7 @@ export class Ticker {
         for (const child of done.children) cancelChild(child);
         for (const runId of done.isolated) this.#isolate(runId);
       }
-      if (performance.now() - this.#forgotMs > FORGET_EVERY_MS) {
-        this.#forgotMs = performance.now();
-        await forgetWorkers(db);
-      }
+      await this.#housekeeping.round();
     } catch (error) {
       if (!isConnectionLost(error) && !isRetryable(error)) log("error", "the tick failed", { error });
     }

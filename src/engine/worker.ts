@@ -17,6 +17,7 @@ import { Execution, type ExecutionOwner, type Programs } from "./execution.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { missingProgram } from "./program.ts";
 import type { ExecutionSettings, Standing } from "./roles.ts";
+import { Slots } from "./slots.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
 import { WarmRuns } from "./warm.ts";
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   readonly version: string;
   readonly build: string;
   readonly queues: readonly string[];
+  /** Runs at once of those queues that must not fill all slots. */
+  readonly queueSlots: ReadonlyMap<string, number>;
   readonly slots: number;
   readonly leaseMs: number;
   readonly drainMs: number;
@@ -60,6 +63,7 @@ export class Worker implements ExecutionOwner {
   readonly log: Logger;
   readonly #options: WorkerOptions;
   readonly #running = new Map<string, Execution>();
+  readonly #slots: Slots;
   readonly #leases: LeaseKeeper;
   readonly #claims: ClaimLoop;
   readonly #ticker: Ticker;
@@ -76,6 +80,7 @@ export class Worker implements ExecutionOwner {
     const { db, workerId, leaseMs } = options;
     this.committer = new Committer({ db, workerId, leaseMs });
     this.#warm = new WarmRuns(options.warmMs, options.warmMax);
+    this.#slots = new Slots(options.slots, options.queueSlots);
     this.#leases = new LeaseKeeper({
       ...options,
       onBeat: (row) => this.#heard(row.run_id, row.held, row.cancel, row.inbox_seq),
@@ -84,7 +89,7 @@ export class Worker implements ExecutionOwner {
     });
     this.#claims = new ClaimLoop({
       ...options,
-      freeSlots: () => (this.#draining === null ? options.slots - this.#running.size : 0),
+      freeSlots: (queue) => (this.#draining === null ? this.#slots.free(queue) : 0),
       onClaimed: (claims, sentMs) => this.#take(claims, sentMs),
       onError: (error) => this.log("error", "claiming failed", { error }),
     });
@@ -216,6 +221,7 @@ export class Worker implements ExecutionOwner {
       const stale = this.#running.get(claim.run_id);
       if (stale !== PLACEHOLDER) stale?.lose();
       this.#leases.hold(claim.run_id, claim.epoch, sentMs);
+      this.#slots.take(claim.run_id, claim.queue);
       const warm = this.#warm.take(claim.run_id, claim.epoch, claim.journal_seq);
       if (warm === null) cold.push(claim);
       else {
@@ -241,10 +247,7 @@ export class Worker implements ExecutionOwner {
     } catch (error) {
       // Their leases lapse, and somebody who can read takes them.
       this.log("error", "claimed runs could not be read", { error });
-      for (const claim of claims) {
-        this.#running.delete(claim.run_id);
-        this.#leases.release(claim.run_id);
-      }
+      for (const claim of claims) this.#letGo(claim.run_id);
     }
   }
 
@@ -261,8 +264,7 @@ export class Worker implements ExecutionOwner {
       execution = new Execution(claim, program, entries, this);
     } catch (error) {
       this.log("error", "a journal could not be read", { runId: claim.run_id, error });
-      this.#running.delete(claim.run_id);
-      this.#leases.release(claim.run_id);
+      this.#letGo(claim.run_id);
       return;
     }
     this.#running.set(claim.run_id, execution);
@@ -277,9 +279,14 @@ export class Worker implements ExecutionOwner {
     return execution === PLACEHOLDER ? undefined : execution;
   }
 
+  #letGo(runId: string): void {
+    this.#running.delete(runId);
+    this.#leases.release(runId);
+    this.#slots.give(runId);
+  }
+
   #forget(execution: Execution): void {
-    this.#running.delete(execution.runId);
-    this.#leases.release(execution.runId);
+    this.#letGo(execution.runId);
     this.#claims.slotFreed();
     if (this.#running.size === 0) {
       this.#idle?.();

@@ -20,6 +20,8 @@ import { readQueues, readWorkers } from "../store/queue.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
 import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
+import { declareLimits } from "./limits.ts";
+import { servedQueues } from "./served-queues.ts";
 import { submitBatcher } from "./submit.ts";
 import { TenantVerbs } from "./tenant.ts";
 import { VERSION } from "./version.ts";
@@ -27,7 +29,7 @@ import { VERSION } from "./version.ts";
 export interface WorkerSettings {
   /** Runs at the same time; they are asynchronous, so thousands are fine. Default 64. */
   readonly slots?: number;
-  /** Default: the queues of the agents. */
+  /** Default: the queues of the agents. `heavy:2` serves the queue `heavy` with at most two of the slots. */
   readonly queues?: readonly string[];
   /** How long steps in flight may take when the worker drains. Default 30 s. */
   readonly drainMs?: number;
@@ -150,6 +152,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
     const settings = wanted === true ? {} : wanted;
     const id = settings.workerId ?? newId();
+    await declareLimits(db, agents.values());
     const worker = makeWorker(installation, id, settings, log);
     await worker.start();
     return new LonghaulProcess(installation, { id, worker }, stopDatabase);
@@ -248,9 +251,9 @@ const UNLIMITED = 2_147_483_647;
 const CRASHES_MAX = 2;
 
 function makeWorker(installation: Installation, workerId: string, settings: WorkerSettings, log: Logger): Worker {
-  const queues = settings.queues ?? [
-    ...new Set(["default", ...[...installation.agents.values()].map((agent) => agent.queue)]),
-  ];
+  const served = servedQueues(
+    settings.queues ?? ["default", ...[...installation.agents.values()].map((agent) => agent.queue)],
+  );
   return new Worker({
     db: installation.db,
     doorbell: installation.doorbell,
@@ -258,7 +261,8 @@ function makeWorker(installation: Installation, workerId: string, settings: Work
     workerId,
     version: VERSION,
     build: installation.build,
-    queues,
+    queues: [...served.keys()],
+    queueSlots: new Map([...served].flatMap(([queue, slots]) => (slots === null ? [] : [[queue, slots] as const]))),
     slots: settings.slots ?? WORKER_SLOTS_DEFAULT,
     leaseMs: settings.leaseMs ?? LEASE_MS,
     drainMs: settings.drainMs ?? DRAIN_MS,

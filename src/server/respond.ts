@@ -29,8 +29,15 @@ export function errorResponse(c: Ctx, thrown: unknown, log: ServerLog): Response
   if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_GONE });
   const error = isLonghaulError(thrown) ? outward(c, thrown, log) : unforeseen(c, thrown, log);
   if (error.status >= 500) c.header("cache-control", "no-store");
-  if (error.status === 429 || error.status === 503) c.header("retry-after", "1");
+  if (error.status === 429 || error.status === 503) c.header("retry-after", retryAfter(error));
   return json(c, errorBody(error, c.var.requestId), error.status as ContentfulStatusCode);
+}
+
+/** Whole seconds, at least one (RFC 9110, 10.2.3). */
+function retryAfter({ details }: LonghaulError): string {
+  const { retryAfterMs = 0 } = details as { retryAfterMs?: number };
+  const ms = Number(retryAfterMs);
+  return String(Math.max(1, Math.ceil(ms / 1_000)));
 }
 
 function errorBody(error: LonghaulError, requestId: string | undefined): Record<string, unknown> {

@@ -11,7 +11,7 @@ export interface TickRequest {
 }
 
 export interface Tick {
-  readonly did: "promoted" | "taken" | "swept" | null;
+  readonly did: "promoted" | "taken" | "expired" | "swept" | null;
   readonly runnable: boolean;
   readonly isolated: readonly string[];
   /** Children of ended parents, still to be cancelled one by one. */

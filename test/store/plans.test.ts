@@ -7,13 +7,13 @@ import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 
 /** Small by nature: a row per process, or rows that live for a moment. */
-const SMALL = new Set(["workers", "intake", "cancel_cascade", "schema_migrations"]);
+const SMALL = new Set(["workers", "intake", "cancel_cascade", "schema_migrations", "plans", "agents"]);
 /** Indexes of which the whole is meant, or only the first entry. */
-const WHOLE = new Set(["live_running", "live_isolated", "later_due"]);
+const WHOLE = new Set(["live_running", "live_isolated", "later_due", "gates_of_agents"]);
 /** Statements are planned anew for each call until the sixth. */
 const ROUNDS = 8;
 
-const step = agent({ name: "step", run: (ctx) => ctx.step("one", () => 1) });
+const step = agent({ name: "step", concurrency: { limit: 100, perKey: 100 }, run: (ctx) => ctx.step("one", () => 1) });
 const waiter = agent({
   name: "waiter",
   async run(ctx) {
