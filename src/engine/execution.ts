@@ -60,6 +60,8 @@ export class Execution {
   #gate: { promise: Promise<void>; open: () => void } | null = null;
   #nudged = false;
   #doubted = false;
+  /** Something was recorded since the claim. */
+  #progressed = false;
 
   constructor(claim: Claimed, program: Program, entries: readonly Recorded[], owner: ExecutionOwner) {
     this.claim = claim;
@@ -79,7 +81,7 @@ export class Execution {
       onLost: () => this.lose(),
       onBroken: (error) => this.fail(error),
       onTell: () => turns.pass(),
-      onCommitted: () => this.owner.hint("journal", this.runId),
+      onCommitted: (seq) => this.#committed(seq),
     });
     this.replay = new Replay(entries, turns, owner.settings.mismatchGraceMs, (problem) => this.mismatch(problem));
     this.journal.restart(this.replay.checkpointSeq);
@@ -149,6 +151,7 @@ export class Execution {
     (this as { claim: Claimed }).claim = claim;
     this.#mode = "running";
     this.#nudged = false;
+    this.#progressed = false;
     this.#armTimeout();
     if (claim.cancel !== null) {
       this.stop("cancel", claim.cancel);
@@ -432,6 +435,13 @@ export class Execution {
   #written(news: News, sentMs: number | null): void {
     if (sentMs !== null) this.owner.onLeaseExtended(this, sentMs);
     this.hear(news);
+  }
+
+  #committed(seq: number): void {
+    this.owner.hint("journal", this.runId);
+    if (this.#progressed || seq <= this.claim.journal_seq) return;
+    this.#progressed = true;
+    this.owner.onProgress(this);
   }
 
   #minutes(): number {

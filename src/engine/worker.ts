@@ -1,5 +1,4 @@
 // A worker: claims runs, executes them side by side, keeps their leases, and hands them over when it must stop.
-import type { ChildProcess } from "node:child_process";
 import { hostname } from "node:os";
 import type { Recorded } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
@@ -8,12 +7,13 @@ import type { Database } from "../store/database.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readForReplay, readInbox, readNews } from "../store/journal.ts";
-import { readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
+import { clearSuspicion, readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
 import { readThreadStates } from "../store/threads.ts";
 import { ClaimLoop } from "./claim.ts";
 import { Committer, untilAnswered } from "./commit.ts";
 import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
 import { Execution, type ExecutionOwner, type Programs } from "./execution.ts";
+import type { Isolate } from "./isolation.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { missingProgram } from "./program.ts";
 import type { ExecutionSettings, Standing } from "./roles.ts";
@@ -48,8 +48,8 @@ export interface WorkerOptions {
   readonly warmMs: number;
   readonly warmMax: number;
   readonly settings: ExecutionSettings;
-  /** Starts a process that runs one run and nothing else; without it a poisonous run is paused one crash earlier. */
-  readonly isolate: ((runId: string, workerId: string) => ChildProcess) | null;
+  /** Without it a poisonous run is paused one crash earlier. */
+  readonly isolate: Isolate | null;
   /** Run this one run and nothing else. */
   readonly onlyRun: string | null;
   readonly log: Logger;
@@ -173,6 +173,17 @@ export class Worker implements ExecutionOwner {
 
   standing(execution: Execution): Standing {
     return this.#leases.standing(execution.runId, execution.epoch);
+  }
+
+  /** A run that got on although it is tried alone is under suspicion no more: it goes back to where all others are. */
+  onProgress(execution: Execution): void {
+    const { onlyRun, db, workerId, leaseMs, drainMs } = this.#options;
+    if (onlyRun === null) return;
+    // The farewell waits for what is under way. If this fails it is tried alone once more, from where it is now.
+    execution
+      .during(() => untilAnswered(() => clearSuspicion(db, workerId, execution.runId), leaseMs))
+      .catch((error) => this.log("warn", "a run that got on alone stays suspected", { runId: execution.runId, error }));
+    execution.stop("drain", "no longer suspected", drainMs);
   }
 
   hint(topic: Topic, runId: string): void {
