@@ -93,10 +93,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a worker mixes up two claims of one run",
     file: "src/engine/worker.ts",
-    find: "if (stale !== PLACEHOLDER) stale?.lose();",
+    find: "this.#hands.get(claim.run_id)?.lose();",
     replace: "",
     also: {
-      find: "if (this.#running.get(execution.runId) !== execution) {\n      execution.forget();",
+      find: "if (!this.#hands.holds(execution)) {\n      execution.forget();",
       replace: "if (execution.epoch < 0) {\n      execution.forget();",
     },
     test: named("engine/unknown-commit", "a run that its worker claims anew before it knows that it had let it go"),
