@@ -1483,6 +1483,19 @@ begin
                                else (select z.run_id from longhaul.runs z where z.tenant_id = u.tn and z.idempotency_key = u.ik) end offset 0) x on true;
 end $function$;
 
+create or replace function longhaul.suspects(p_worker uuid, p_queues text[], p_build text)
+ returns uuid[]
+ language sql
+ stable
+as $function$
+  select array(
+    select l.run_id from longhaul.live l join longhaul.lanes n using (lane_id) join longhaul.turns t using (turn_id)
+      join longhaul.tenants o on o.tenant_id = t.tenant_id
+     where l.isolate and l.state = 'queued' and t.queue = any(p_queues) and t.build = p_build and not o.paused and o.in_flight < o.cap
+       and not exists (select from longhaul.gates g where g.gate_id in (n.agent_gate, n.key_gate) and g.in_flight >= g.cap)
+     order by hashtextextended(l.run_id::text || p_worker, 0) limit 8);
+$function$;
+
 create or replace function longhaul.sweep(p_limit integer, p_crashes_max integer, p_can_isolate boolean)
  returns table(run_id uuid, worker_id uuid, became text)
  language plpgsql
@@ -1577,7 +1590,7 @@ begin
   if did is null then perform longhaul.reopen_gates(); end if;
   return query select did,
     exists (select 1 from longhaul.turns t where t.runnable and t.queue = any(p_queues) and t.build = p_build),
-    case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
+    case when p_can_isolate then longhaul.suspects(p_worker, p_queues, p_build) else '{}' end,
     case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end,
     (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d having min(d.due_at) is not null);
 end $function$;

@@ -115,6 +115,17 @@ begin
   return array(select l.run_id from longhaul.cancel_cascade c join longhaul.live l on l.parent_id = c.parent_id and l.cancel is null limit p_limit);
 end $$;
 
+-- Some of the runs that this worker may try alone: those that claim_isolated will not refuse, in an order of the worker's own, so
+-- that several workers do not try the same.
+create function longhaul.suspects(p_worker uuid, p_queues text[], p_build text) returns uuid[] language sql stable as $$
+  select array(
+    select l.run_id from longhaul.live l join longhaul.lanes n using (lane_id) join longhaul.turns t using (turn_id)
+      join longhaul.tenants o on o.tenant_id = t.tenant_id
+     where l.isolate and l.state = 'queued' and t.queue = any(p_queues) and t.build = p_build and not o.paused and o.in_flight < o.cap
+       and not exists (select from longhaul.gates g where g.gate_id in (n.agent_gate, n.key_gate) and g.in_flight >= g.cap)
+     order by hashtextextended(l.run_id::text || p_worker, 0) limit 8);
+$$;
+
 -- Does one of the things that time does, the first that is due, or nothing: an idle process needs no other statement.
 -- did: 'promoted', 'taken', 'expired', 'swept' (call again at once) or null. runnable: there is something this worker may claim. next_ms: until
 -- the next timer of anybody rings.
@@ -133,7 +144,7 @@ begin
   if did is null then perform longhaul.reopen_gates(); end if;
   return query select did,
     exists (select 1 from longhaul.turns t where t.runnable and t.queue = any(p_queues) and t.build = p_build),
-    case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
+    case when p_can_isolate then longhaul.suspects(p_worker, p_queues, p_build) else '{}' end,
     case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end,
     (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d having min(d.due_at) is not null);
 end $$;

@@ -20,6 +20,8 @@ export const installationCommands = [
     group,
     settings: clientSettings,
     summary: "Show the workers, and what they carry",
+    about: "Those that are at work, drain, or were lost.",
+    flags: { all: { kind: "switch", summary: "Also those that have stopped in the last day" } },
     examples: [{ says: "Who works here", line: "longhaul workers" }],
     load: async () => (await import("./queue.ts")).listWorkers,
     view: async () => (await import("./view-installation.ts")).viewWorkers,

@@ -1,7 +1,7 @@
 // The installation a command talks to: a database that is named, the embedded one that runs, or one started for the purpose.
 
 import { fail } from "../domain/errors.ts";
-import type { Logger } from "../engine/worker.ts";
+import type { Logger } from "../engine/worker-options.ts";
 import type { Longhaul, Tenant } from "../runtime/api.ts";
 import type { Project } from "../runtime/project.ts";
 import { errorState } from "../store/driver-errors.ts";

@@ -1,6 +1,5 @@
 // The verb `spawn`: children are journaled and submitted in one commit, and their ends come as messages.
-import type { Entry } from "../domain/entry.ts";
-import { KIND } from "../domain/entry.ts";
+import { KIND, type Recorded } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { type Failure, fromFailure } from "../domain/failure.ts";
 import { hashInput } from "../domain/hash.ts";
@@ -118,7 +117,7 @@ async function endOf(
 function replayed(
   execution: Execution,
   scope: Scope,
-  recorded: Entry,
+  recorded: Recorded,
   specs: readonly ChildSpec[],
   hash: string,
 ): Promise<string[]> {

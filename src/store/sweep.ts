@@ -41,6 +41,14 @@ export function sweep(
   return db.query("select * from longhaul.sweep($1, $2, $3)", [limit, crashesMax, canIsolate]);
 }
 
+/** A run that this worker tries alone has got on: as soon as it is let go, anybody may claim it. */
+export async function clearSuspicion(db: Queryable, workerId: string, runId: string): Promise<void> {
+  await db.query(
+    "update longhaul.live set isolate = false where run_id = $1 and worker_id = $2 and isolate and journal_seq > claim_seq",
+    [runId, workerId],
+  );
+}
+
 /** Lets the leases of a worker lapse at once, because its supervisor saw it die. Answers how many. */
 export async function freeWorker(db: Queryable, workerId: string): Promise<number> {
   const [row] = await db.query<{ free_worker: number }>("select longhaul.free_worker($1)", [workerId]);

@@ -131,10 +131,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a worker mixes up two claims of one run",
     file: "src/engine/worker.ts",
-    find: "if (stale !== PLACEHOLDER) stale?.lose();",
+    find: "this.#hands.get(claim.run_id)?.lose();",
     replace: "",
     also: {
-      find: "if (this.#running.get(execution.runId) !== execution) {\n      execution.forget();",
+      find: "if (!this.#hands.holds(execution)) {\n      execution.forget();",
       replace: "if (execution.epoch < 0) {\n      execution.forget();",
     },
     test: named("engine/unknown-commit", "a run that its worker claims anew before it knows that it had let it go"),
@@ -227,12 +227,18 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a replay gives outcomes in the order in which they are asked for",
     file: "src/engine/replay.ts",
-    find: 'if (!this.#requested.has(entry.key ?? "")) break;',
-    replace: `if (!this.#requested.has(entry.key ?? "")) break;
-      const first = this.#order.findIndex((e, i) => i >= this.#head && e.key === [...this.#requested.keys()][0]);
-      if (first > this.#head) this.#order.splice(this.#head, 0, ...this.#order.splice(first, 1));
-      entry = this.#order[this.#head] as Entry;`,
+    find: "this.#pumping = this.#isAsked(this.#order[this.#head]);",
+    replace: `const first = this.#order.findIndex((e, i) => i >= this.#head && e.key === [...this.#requested.keys()][0]);
+    if (first > this.#head) this.#order.splice(this.#head, 0, ...this.#order.splice(first, 1));
+    this.#pumping = this.#isAsked(this.#order[this.#head]);`,
     test: named("engine/replay", "the order in which parallel steps ended is kept"),
+  },
+  {
+    name: "a replay gives an entry before all that follows from the one before",
+    file: "src/engine/timing.ts",
+    find: "void SETTLED.then(() => process.nextTick(call));",
+    replace: "process.nextTick(call);",
+    test: named("engine/replay", "what follows from one step happens before the next is given"),
   },
   {
     name: "a replay starts at the first entry",
