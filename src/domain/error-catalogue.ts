@@ -104,6 +104,12 @@ export const catalogue = {
     hint: "Send less, put large data elsewhere and send its address, or raise the server's limit bodyBytesMax.",
     retryable: false,
   },
+  CAPACITY_INVALID: {
+    status: 422,
+    message: "{what} cannot be planned with {value}.",
+    hint: "Give {expected}.",
+    retryable: false,
+  },
   CHECKPOINT_IN_PARALLEL: {
     status: 422,
     message: "ctx.checkpoint was called while {pending} is under way in another branch.",
