@@ -12,11 +12,12 @@ import { queueStore } from "./queue-store.ts";
 import { queueSubmit } from "./queue-submit.ts";
 import { recovery } from "./recovery.ts";
 import { replay } from "./replay.ts";
+import { simulator } from "./simulator.ts";
 import { start } from "./start.ts";
 import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
 
-const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, peers];
+const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, simulator, peers];
 const ofTheQueue = [queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
 export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue];

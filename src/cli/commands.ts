@@ -3,6 +3,7 @@ import type { AnyCommand } from "./command.ts";
 import { installationCommands } from "./commands-installation.ts";
 import { keyCommands } from "./commands-keys.ts";
 import { peopleCommands } from "./commands-people.ts";
+import { planCommands } from "./commands-plan.ts";
 import { runCommands } from "./commands-runs.ts";
 import { serveCommands } from "./commands-serve.ts";
 
@@ -12,4 +13,5 @@ export const commands: readonly AnyCommand[] = [
   ...peopleCommands,
   ...keyCommands,
   ...installationCommands,
+  ...planCommands,
 ];

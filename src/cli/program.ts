@@ -138,6 +138,7 @@ export function flagWords(flag: string, spec: FlagSpec): string {
 const placeholders = {
   text: "text",
   count: "n",
+  number: "n",
   json: "json",
   list: "names",
   choices: "names",

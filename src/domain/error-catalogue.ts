@@ -104,6 +104,18 @@ export const catalogue = {
     hint: "Send less, put large data elsewhere and send its address, or raise the server's limit bodyBytesMax.",
     retryable: false,
   },
+  CAPACITY_FIGURES_MISSING: {
+    status: 409,
+    message: "There is too little to plan from: {found}.",
+    hint: "Plan from estimates instead (longhaul plan --tasks-per-day 1000 --run-minutes 5), or again when at least {needed}.",
+    retryable: true,
+  },
+  CAPACITY_INVALID: {
+    status: 422,
+    message: "{what} cannot be planned with {value}.",
+    hint: "Give {expected}.",
+    retryable: false,
+  },
   CHECKPOINT_IN_PARALLEL: {
     status: 422,
     message: "ctx.checkpoint was called while {pending} is under way in another branch.",
