@@ -2,7 +2,7 @@
 const rooms = ["domain", "store", "engine", "agents", "runtime", "server", "cli"];
 const after = (room) => rooms.slice(rooms.indexOf(room) + 1);
 const oneOf = (names) => `^src/(${names.join("|")})/`;
-const sideRooms = ["gateway", "embedded", "client", "observe", "testing"];
+const sideRooms = ["gateway", "embedded", "planner", "client", "observe", "testing"];
 
 /** A side room that hangs off the line may import only the rooms named, and itself. */
 const sees = (room, allowed) => ({
@@ -35,6 +35,14 @@ module.exports = {
     sees("gateway", ["domain", "store"]),
     sees("embedded", ["domain"]),
     sees("client", ["domain"]),
+    sees("planner", ["domain"]),
+    {
+      name: "planner-is-pure",
+      comment: "It simulates and counts: no packages, no node: built-ins, no clock of its own.",
+      severity: "error",
+      from: { path: "^src/planner/" },
+      to: { pathNot: "^src/(planner|domain)/" },
+    },
     {
       name: "pg-only-in-store",
       severity: "error",

@@ -6,7 +6,7 @@ import { type Claim, holds, type Measure } from "./lab/claim.ts";
 import { type OpenLab, openLab } from "./lab/lab.ts";
 import { keep, table } from "./lab/report.ts";
 
-const USAGE = `npm run bench                     every claim but those that take half an hour (soak)
+const USAGE = `npm run bench                     every claim but soak, most of an hour
 npm run bench -- <claim> …        only these
 npm run bench -- --quick          small sizes, for a look; nothing is kept
 npm run bench -- --strict         exit code 1 when a bar is missed
@@ -34,7 +34,7 @@ async function measure(lab: OpenLab, claim: Claim): Promise<readonly Measure[]> 
 
 async function main(): Promise<number> {
   if (values.help) console.log(USAGE);
-  else if (values.list) for (const claim of claims) console.log(`${claim.name.padEnd(12)} ${claim.sentence}`);
+  else if (values.list) for (const claim of claims) console.log(`${claim.name.padEnd(16)} ${claim.sentence}`);
   if (values.help || values.list) return 0;
   const unknown = positionals.filter((name) => !claims.some((claim) => claim.name === name));
   if (unknown.length > 0) {

@@ -142,24 +142,53 @@ select x.run_id, x.seq, x.key, x.at, x.not_before from (
 ) x where x.at < x.not_before - interval '50 milliseconds';
 
 -- I22 cap-is-kept: No more of a tenant's runs are in flight than its cap allows (after a cap is lowered: until enough have ended).
-select t.queue, t.tenant_id, t.cap, count(*) as running
-  from longhaul.tenants t join longhaul.lanes n using (queue, tenant_id) join longhaul.live l using (lane_id)
- where l.state = 'running' group by 1, 2, 3 having count(*) > t.cap;
+select t.tenant_id, t.cap, count(*) as running
+  from longhaul.tenants t join longhaul.lanes n using (tenant_id) join longhaul.live l using (lane_id)
+ where l.state = 'running' group by 1, 2 having count(*) > t.cap;
+
+-- I22 gate-is-kept: No more runs have passed a gate (of an agent, of a concurrency key) than it lets through at once.
+select g.gate_id, g.agent, g.tenant_id, g.key, g.cap, count(*) as running
+  from longhaul.gates g join longhaul.live l on g.gate_id in (l.agent_gate, l.key_gate)
+ where l.state = 'running' group by g.gate_id having count(*) > g.cap;
 
 -- I23 slots-do-not-leak: A tenant's count of runs in flight is the number of its running runs.
-select t.queue, t.tenant_id, t.in_flight, coalesce(c.n, 0) as running from longhaul.tenants t
-  left join (select n.queue, n.tenant_id, count(*) as n from longhaul.live l join longhaul.lanes n using (lane_id)
-              where l.state = 'running' group by 1, 2) c using (queue, tenant_id)
+select t.tenant_id, t.in_flight, coalesce(c.n, 0) as running from longhaul.tenants t
+  left join (select n.tenant_id, count(*) as n from longhaul.live l join longhaul.lanes n using (lane_id)
+              where l.state = 'running' group by 1) c using (tenant_id)
  where t.in_flight <> coalesce(c.n, 0);
+
+-- I23 gates-do-not-leak: A gate's count of runs in flight is the number of running runs that have passed it.
+select g.gate_id, g.in_flight, coalesce(c.n, 0) as running from longhaul.gates g
+  left join (select x.gate_id, count(*) as n from longhaul.live l cross join lateral (values (l.agent_gate), (l.key_gate)) x(gate_id)
+              where l.state = 'running' group by 1) c using (gate_id)
+ where g.in_flight <> coalesce(c.n, 0);
+
+-- I23 unfinished-is-counted: A tenant's count of unfinished runs is the number of them.
+select t.tenant_id, t.unfinished, coalesce(c.n, 0) as rows from longhaul.tenants t
+  left join (select n.tenant_id, count(*) as n from longhaul.live l join longhaul.lanes n using (lane_id) group by 1) c using (tenant_id)
+ where t.unfinished <> coalesce(c.n, 0);
 
 -- I23 ready-is-counted: A lane's count of ready runs is the number of its rows.
 select n.lane_id, n.ready, coalesce(c.n, 0) as rows from longhaul.lanes n
   left join (select y.lane_id, count(*) as n from longhaul.ready y group by 1) c using (lane_id)
  where n.ready <> coalesce(c.n, 0);
 
--- I23 lane-matches-its-runs: A run is queued in a lane of its own queue, tenant and build.
-select r.run_id, r.lane_id from longhaul.runs r left join longhaul.lanes n using (lane_id)
- where n.lane_id is null or n.queue <> r.queue or n.tenant_id <> r.tenant_id or n.build <> r.build;
+-- I23 turn-is-counted: A turn's counts of ready runs and of open lanes are those of its lanes.
+select t.turn_id, t.ready, t.lanes, coalesce(c.ready, 0) as in_lanes, coalesce(c.open, 0) as open from longhaul.turns t
+  left join (select n.turn_id, sum(n.ready) as ready, count(*) filter (where n.open) as open from longhaul.lanes n group by 1) c using (turn_id)
+ where t.ready <> coalesce(c.ready, 0) or t.lanes <> coalesce(c.open, 0);
+
+-- I23 lane-matches-its-runs: An unfinished run is in a lane of its own queue, tenant, build, agent and key.
+select r.run_id, r.lane_id from longhaul.live l join longhaul.runs r using (run_id)
+  left join longhaul.lanes n on n.lane_id = l.lane_id left join longhaul.turns t using (turn_id)
+ where t.turn_id is null or t.queue <> r.queue or t.tenant_id <> r.tenant_id or t.build <> r.build or n.tenant_id <> r.tenant_id
+    or n.agent <> r.agent or n.key <> r.concurrency_key;
+
+-- I23 gates-match-their-lanes: A lane passes the gates of its own agent and key, and those that are declared.
+select n.lane_id, n.agent, n.key, n.agent_gate, n.key_gate from longhaul.lanes n join longhaul.agents d using (agent)
+  left join longhaul.gates a on a.gate_id = n.agent_gate left join longhaul.gates k on k.gate_id = n.key_gate
+ where (d.concurrency is not null) <> (a.gate_id is not null and a.agent = n.agent and a.tenant_id = '')
+    or (d.per_key is not null or n.key <> '') <> (k.gate_id is not null and k.agent = n.agent and k.tenant_id = n.tenant_id and k.key = n.key);
 
 -- I24 one-active-run-per-thread: Of a thread's runs, only the active one is anywhere but in the line.
 select l.run_id, l.thread_no, l.state, t.active_run from longhaul.live l left join longhaul.threads t using (thread_no)
@@ -186,9 +215,14 @@ select x.run_id, x.before, x.started_at from (
 ) x left join longhaul.outcomes o on o.run_id = x.before
  where x.before is not null and x.started_at is not null and (o.run_id is null or o.finished_at > x.started_at);
 
--- I26 work-is-offered: A lane with ready runs is offered to workers unless its tenant is full or paused, an empty one is not.
-select n.lane_id, n.ready, n.runnable, t.in_flight, t.cap from longhaul.lanes n left join longhaul.tenants t using (queue, tenant_id)
- where t.queue is null or (n.runnable and n.ready = 0) or (n.ready > 0 and not n.runnable and t.in_flight < t.cap and not t.paused);
+-- I26 work-is-offered: A turn with open lanes is offered to workers unless its tenant is full or paused.
+select u.turn_id, u.ready, u.lanes, u.runnable, t.in_flight, t.cap from longhaul.turns u left join longhaul.tenants t using (tenant_id)
+ where t.tenant_id is null or (u.runnable and u.lanes = 0) or (u.lanes > 0 and not u.runnable and t.in_flight < t.cap and not t.paused);
+
+-- I26 lane-is-open: A lane with ready runs is open unless the gate of its key is full (an agent's limit offers its slots within a second).
+select n.lane_id, n.ready, n.agent_gate, n.key_gate from longhaul.lanes n
+  left join longhaul.gates k on k.gate_id = n.key_gate left join longhaul.gates a on a.gate_id = n.agent_gate
+ where n.ready > 0 and not n.open and a.gate_id is null and (k.gate_id is null or k.in_flight < k.cap);
 
 -- I28 timer-is-set: A sleeping run with a due time has a timer that rings no later.
 select w.run_id, min(w.due_at) as due_at, d.due_at as rings_at from longhaul.waits w left join longhaul.later d using (run_id)

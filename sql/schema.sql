@@ -12,7 +12,8 @@ create type longhaul.ending as (
   output text,
   output_blob text,
   failure text,
-  active_ms bigint
+  active_ms bigint,
+  entries integer
 );
 
 create type longhaul.item as (
@@ -20,6 +21,40 @@ create type longhaul.item as (
   prio smallint,
   run_id uuid
 );
+
+create table longhaul.agents (
+  agent       text not null,
+  concurrency integer,
+  per_key     integer,
+  constraint agents_pkey primary key (agent),
+  constraint concurrency_not_negative check ((concurrency >= 0)),
+  constraint per_key_not_negative check ((per_key >= 0))
+);
+
+create table longhaul.api_keys (
+  key_id       text not null,
+  tenant_id    text not null,
+  secret_hash  bytea not null,
+  name         text,
+  scopes       text[] not null,
+  created_at   timestamptz not null default clock_timestamp(),
+  created_by   text not null,
+  expires_at   timestamptz,
+  revoked_at   timestamptz,
+  revoked_by   text,
+  replaced_by  text,
+  last_used_at timestamptz,
+  constraint api_keys_pkey primary key (key_id),
+  constraint expires_after_creation check ((expires_at > created_at)),
+  constraint key_id_is_letters_and_digits check ((key_id ~ '^[0-9A-Za-z]{11}$'::text)),
+  constraint key_opens_something check ((cardinality(scopes) > 0)),
+  constraint only_the_hash_is_kept check ((octet_length(secret_hash) = 32)),
+  constraint replaced_key_ends check (((replaced_by is null) or (expires_at is not null) or (revoked_at is not null))),
+  constraint scopes_are_known check ((scopes <@ array['runs:read'::text, 'runs:write'::text, 'approvals'::text, 'admin'::text])),
+  constraint somebody_revoked_it check (((revoked_at is null) = (revoked_by is null)))
+) with (fillfactor=70);
+create index api_keys_newest on longhaul.api_keys using btree (created_at desc, key_id desc);
+create index api_keys_of_tenant on longhaul.api_keys using btree (tenant_id, created_at desc, key_id desc);
 
 create table longhaul.approvals (
   approval_id  uuid not null,
@@ -59,6 +94,38 @@ create table longhaul.cancel_cascade (
   constraint cancel_cascade_pkey primary key (parent_id)
 );
 
+create table longhaul.dead_letters (
+  run_id    uuid not null,
+  died_at   timestamptz not null default clock_timestamp(),
+  tenant_id text not null,
+  agent     text not null,
+  queue     text not null,
+  code      text not null,
+  constraint dead_letters_pkey primary key (run_id)
+);
+create index dead_letters_newest on longhaul.dead_letters using btree (tenant_id, run_id);
+
+create table longhaul.expiries (
+  run_id   uuid not null,
+  start_by timestamptz not null,
+  constraint expiries_pkey primary key (run_id)
+) with (autovacuum_vacuum_scale_factor=0.02, vacuum_truncate=off);
+create index expiries_due on longhaul.expiries using btree (start_by);
+
+create table longhaul.gates (
+  gate_id   integer not null generated always as identity,
+  agent     text not null,
+  tenant_id text not null default ''::text,
+  key       text not null default ''::text,
+  cap       integer not null,
+  in_flight integer not null default 0,
+  constraint gates_pkey primary key (gate_id),
+  constraint gates_agent_tenant_id_key_key unique (agent, tenant_id, key),
+  constraint cap_not_negative check ((cap >= 0)),
+  constraint in_flight_not_negative check ((in_flight >= 0))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+create index gates_of_agents on longhaul.gates using btree (gate_id) where (tenant_id = ''::text);
+
 create table longhaul.inbox (
   run_id uuid not null,
   at     timestamptz not null default clock_timestamp(),
@@ -76,13 +143,15 @@ create table longhaul.intake (
   run_id     uuid not null,
   created_at timestamptz not null default clock_timestamp(),
   run_at     timestamptz,
+  start_by   timestamptz,
   thread_id  uuid,
-  band       smallint not null,
+  band       smallint,
   priority   smallint not null,
   tenant_id  text not null,
   agent      text not null,
   build      text not null,
   queue      text not null,
+  key        text not null,
   input      text,
   input_blob text,
   options    jsonb not null,
@@ -106,21 +175,28 @@ create index journal_blobs on longhaul.journal using btree (blob) where (blob is
 create index journal_checkpoints on longhaul.journal using btree (run_id, seq) where (kind = 16);
 
 create table longhaul.lanes (
-  lane_id   integer not null generated always as identity,
-  queue     text not null,
-  tenant_id text not null,
-  build     text not null,
-  band      smallint not null default 1,
-  ready     integer not null default 0,
-  runnable  boolean not null default false,
-  vtime     bigint not null default 0,
-  head_at   timestamptz,
+  lane_id    integer not null generated always as identity,
+  turn_id    integer not null,
+  tenant_id  text not null,
+  agent      text not null,
+  key        text not null default ''::text,
+  agent_gate integer,
+  key_gate   integer,
+  ready      integer not null default 0,
+  prio       smallint not null default 0,
+  open       boolean not null default false,
+  place      bigint not null default 0,
+  head_at    timestamptz,
   constraint lanes_pkey primary key (lane_id),
-  constraint lanes_queue_tenant_id_build_band_key unique (queue, tenant_id, build, band),
-  constraint band_in_range check (((band >= 0) and (band <= 9))),
+  constraint lanes_turn_id_agent_key_key unique (turn_id, agent, key),
+  constraint keyed_lane_has_gate check (((key = ''::text) or (key_gate is not null))),
+  constraint open_has_ready check (((ready > 0) or (not open))),
   constraint ready_not_negative check ((ready >= 0))
 ) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
-create index lanes_next on longhaul.lanes using btree (queue, build, band, vtime) where runnable;
+create index lanes_next on longhaul.lanes using btree (turn_id, prio, place) where open;
+create index lanes_of_agent on longhaul.lanes using btree (agent);
+create index lanes_of_key on longhaul.lanes using btree (key_gate) where (key_gate is not null);
+create index lanes_shut on longhaul.lanes using btree (agent_gate, place) where ((agent_gate is not null) and (ready > 0) and (not open));
 
 create table longhaul.later (
   run_id uuid not null,
@@ -149,6 +225,8 @@ create table longhaul.live (
   claim_seq    integer not null default 0,
   inbox_seq    integer not null default 0,
   need         integer not null default 0,
+  agent_gate   integer,
+  key_gate     integer,
   prio         smallint not null default 100,
   crashes      smallint not null default 0,
   isolate      boolean not null default false,
@@ -157,6 +235,7 @@ create table longhaul.live (
   pause_reason text,
   constraint live_pkey primary key (run_id),
   constraint lease_iff_running check ((((state = 'running'::text) = (worker_id is not null)) and ((state = 'running'::text) = (expires_at is not null)))),
+  constraint passes_gates_running check (((state = 'running'::text) or ((agent_gate is null) and (key_gate is null)))),
   constraint reason_iff_paused check (((state = 'paused'::text) = (pause_reason is not null))),
   constraint state_is_known check ((state = any (array['queued'::text, 'running'::text, 'waiting'::text, 'paused'::text])))
 ) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
@@ -191,10 +270,27 @@ create index outcomes_ended on longhaul.outcomes using btree (finished_at, run_i
 create index outcomes_failed on longhaul.outcomes using btree (finished_at, run_id) where (status = 'failed'::text);
 create index outcomes_newest on longhaul.outcomes using btree (tenant_id, status, run_id);
 
+create table longhaul.plans (
+  plan               text not null,
+  concurrency        integer,
+  weight             integer not null default 1,
+  band               smallint,
+  unfinished_max     integer,
+  submits_per_minute integer,
+  configured         jsonb,
+  constraint plans_pkey primary key (plan),
+  constraint band_in_range check (((band >= 0) and (band <= 2))),
+  constraint concurrency_not_negative check ((concurrency >= 0)),
+  constraint submits_per_minute_positive check ((submits_per_minute > 0)),
+  constraint unfinished_max_not_negative check ((unfinished_max >= 0)),
+  constraint weight_in_range check (((weight >= 1) and (weight <= 1000)))
+);
+
 create table longhaul.ready (
+  run_id  uuid not null,
+  at      timestamptz not null default clock_timestamp(),
   lane_id integer not null,
   prio    smallint not null,
-  run_id  uuid not null,
   constraint ready_pkey primary key (lane_id, prio, run_id)
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 
@@ -229,6 +325,7 @@ create table longhaul.runs (
   agent           text not null,
   build           text not null,
   queue           text not null,
+  concurrency_key text not null default ''::text,
   idempotency_key text,
   request_hash    text,
   parent_key      text,
@@ -257,17 +354,25 @@ create table longhaul.schema_migrations (
 );
 
 create table longhaul.tenants (
-  queue     text not null,
-  tenant_id text not null,
-  cap       integer not null default 2147483647,
-  in_flight integer not null default 0,
-  weight    integer not null default 1,
-  paused    boolean not null default false,
-  constraint tenants_pkey primary key (queue, tenant_id),
+  tenant_id          text not null,
+  plan               text not null default 'default'::text,
+  cap                integer not null default 2147483647,
+  in_flight          integer not null default 0,
+  unfinished         integer not null default 0,
+  unfinished_max     integer not null default 2147483647,
+  weight             integer not null default 1,
+  band               smallint,
+  paused             boolean not null default false,
+  submits_per_minute integer,
+  rate_at            timestamptz,
+  constraint tenants_pkey primary key (tenant_id),
+  constraint band_in_range check (((band >= 0) and (band <= 2))),
   constraint cap_not_negative check ((cap >= 0)),
   constraint in_flight_not_negative check ((in_flight >= 0)),
+  constraint unfinished_not_negative check ((unfinished >= 0)),
   constraint weight_in_range check (((weight >= 1) and (weight <= 1000)))
 ) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+create index tenants_of_plan on longhaul.tenants using btree (plan);
 
 create table longhaul.thread_queue (
   thread_no bigint not null,
@@ -293,6 +398,26 @@ create table longhaul.threads (
 ) with (fillfactor=70, vacuum_truncate=off);
 create index threads_blobs on longhaul.threads using btree (state_blob) where (state_blob is not null);
 
+create table longhaul.turns (
+  turn_id   integer not null generated always as identity,
+  queue     text not null,
+  tenant_id text not null,
+  build     text not null,
+  band      smallint not null,
+  ready     integer not null default 0,
+  lanes     integer not null default 0,
+  runnable  boolean not null default false,
+  vtime     bigint not null default 0,
+  constraint turns_pkey primary key (turn_id),
+  constraint turns_queue_tenant_id_build_band_key unique (queue, tenant_id, build, band),
+  constraint band_in_range check (((band >= 0) and (band <= 2))),
+  constraint lanes_not_negative check ((lanes >= 0)),
+  constraint ready_not_negative check ((ready >= 0)),
+  constraint runnable_has_lanes check (((lanes > 0) or (not runnable)))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+create index turns_next on longhaul.turns using btree (queue, build, band, vtime) where runnable;
+create index turns_of_tenant on longhaul.turns using btree (tenant_id);
+
 create table longhaul.waits (
   run_id    uuid not null,
   key       text not null,
@@ -317,6 +442,8 @@ create table longhaul.workers (
   constraint workers_pkey primary key (worker_id),
   constraint worker_state_is_known check ((state = any (array['active'::text, 'draining'::text, 'stopped'::text, 'lost'::text])))
 ) with (fillfactor=70);
+
+alter table longhaul.api_keys add constraint replaced_by_a_key foreign key (replaced_by) references api_keys(key_id);
 
 create or replace function longhaul.append(p_worker uuid, p_lease_ms integer, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[])
  returns table(run_id uuid, cancel text, inbox_seq integer)
@@ -383,7 +510,7 @@ create or replace function longhaul.cancel(p_run uuid, p_reason text)
  returns text
  language plpgsql
 as $function$
-declare l longhaul.live; items longhaul.item[];
+declare l longhaul.live;
 begin
   select * into l from longhaul.live x where x.run_id = p_run for update;
   if not found then
@@ -393,11 +520,7 @@ begin
     update longhaul.live x set cancel = coalesce(x.cancel, p_reason) where x.run_id = p_run;
     return 'requested';
   end if;
-  if l.parent_id is not null then perform 1 from longhaul.live p where p.run_id = l.parent_id for update; end if;
-  if l.thread_no is not null then perform 1 from longhaul.threads t where t.thread_no = l.thread_no for update; end if;
-  if l.state = 'queued' then perform longhaul.unready(array[p_run]); end if;
-  items := longhaul.end_idle(array[p_run], 'cancelled', p_reason);
-  perform longhaul.push(items);
+  perform longhaul.end_unheld(array[p_run], 'cancelled', p_reason);
   return 'cancelled';
 end $function$;
 
@@ -411,79 +534,130 @@ begin
   return array(select l.run_id from longhaul.cancel_cascade c join longhaul.live l on l.parent_id = c.parent_id and l.cancel is null limit p_limit);
 end $function$;
 
-create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_queue text, p_builds text[], p_bands smallint[], p_k integer, p_lanes integer, p_floor bigint)
- returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz)
+create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_queue text, p_builds text[], p_bands smallint[], p_floors bigint[], p_k integer, p_turns integer)
+ returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint)
  language plpgsql
  set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
 begin
 return query
-with cand as materialized (   -- 1. lanes, the least served first; one index descent per (build, band)
-  select l.lane_id, l.tenant_id from unnest(p_builds, p_bands) p(build, band)
+with cand as materialized (   -- 1. turns, the least served first; one index descent per (build, band)
+  select t.turn_id, t.tenant_id, t.band, t.vtime, p.place from unnest(p_builds, p_bands, p_floors) with ordinality p(build, band, floor, place)
    cross join lateral (
-     select x.lane_id, x.tenant_id from longhaul.lanes x
-      where x.queue = p_queue and x.build = p.build and x.band = p.band and x.runnable and x.vtime >= p_floor
-      order by x.vtime limit p_lanes for update skip locked) l
-   limit p_lanes
+     select x.turn_id, x.tenant_id, x.band, x.vtime from longhaul.turns x
+      where x.queue = p_queue and x.build = p.build and x.band = p.band and x.runnable and x.vtime >= p.floor
+      order by x.vtime limit p_turns for no key update skip locked) t
+   limit p_turns
 ), quota as materialized (    -- 2. their tenants' room, strict under the row lock
   select t.tenant_id, t.weight, case when t.paused then 0 else greatest(t.cap - t.in_flight, 0) end as room
-    from longhaul.tenants t where t.queue = p_queue and t.tenant_id = any(array(select c.tenant_id from cand c)) for update skip locked
+    from longhaul.tenants t where t.tenant_id = any(array(select c.tenant_id from cand c)) for update skip locked
 ), per as materialized (
-  select c.lane_id, c.tenant_id, q.room, q.weight, ceil(p_k::float8 / (select count(*) from cand))::int as share
+  -- twice a turn's part of the batch: what others leave, those who are behind may take
+  select c.turn_id, c.tenant_id, c.band, c.vtime, c.place as rank, q.room, 1000000 / q.weight as stride,
+         least(q.room, p_k, ceil(2.0 * p_k * q.weight / sum(q.weight) over (partition by c.place))::int) as share
     from cand c join quota q using (tenant_id)
-), pick as materialized (     -- 3. the first runs of each lane, within its share and its tenant's room
-  select y.lane_id, y.tenant_id, y.prio, y.run_id, y.tid from (
-    select p.tenant_id, p.room, r.lane_id, r.prio, r.run_id, r.tid, row_number() over (partition by p.tenant_id order by r.prio, r.run_id) as place
-      from per p cross join lateral (
-        select x.lane_id, x.prio, x.run_id, x.ctid as tid from longhaul.ready x where x.lane_id = p.lane_id order by x.prio, x.run_id limit least(p.share, p.room)) r
-  ) y where y.place <= y.room limit p_k
-), held as materialized (     -- 4. their live rows; a run that somebody is cancelling this moment is left to them
+), open as materialized (     -- 3. their open lanes, the most urgent and then the least recently served first
+  select p.turn_id, p.tenant_id, p.band, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
+    select x.lane_id, x.agent_gate, x.key_gate, x.place from longhaul.lanes x where x.turn_id = p.turn_id and x.open
+     order by x.prio, x.place limit p.share for no key update) l
+), gate as materialized (     -- 4. the room in the gates of those lanes; a gate in somebody's hands has none this time
+  select g.gate_id, greatest(g.cap - g.in_flight, 0) as room from longhaul.gates g
+   where g.gate_id = any(array(select o.agent_gate from open o union select o.key_gate from open o)) for no key update skip locked
+), wide as materialized (
+  select o.*, case when o.agent_gate is null then p_k else coalesce(a.room, 0) end as agent_room,
+         case when o.key_gate is null then p_k else coalesce(k.room, 0) end as key_room,
+         (o.agent_gate is null or a.gate_id is not null) and (o.key_gate is null or k.gate_id is not null) as known
+    from open o left join gate a on a.gate_id = o.agent_gate left join gate k on k.gate_id = o.key_gate
+), pick as materialized (     -- 5. the first runs of each lane, band by band and turn by turn, within every limit
+  select y.* from (
+    select w.lane_id, w.turn_id, w.tenant_id, w.band, w.rank, w.vtime, w.stride, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
+           row_number() over (partition by w.turn_id order by r.prio, r.nth, w.place, r.run_id) as in_turn,
+           row_number() over (partition by w.tenant_id order by r.prio, r.nth, w.place, r.run_id) as in_tenant,
+           row_number() over (partition by w.agent_gate order by r.prio, r.nth, w.place, r.run_id) as in_agent,
+           row_number() over (partition by w.key_gate order by r.prio, r.nth, w.place, r.run_id) as in_key
+      from wide w cross join lateral (
+        select x.prio, x.run_id, x.at, x.ctid as tid, row_number() over (order by x.prio, x.run_id) as nth from longhaul.ready x
+         where x.lane_id = w.lane_id order by x.prio, x.run_id limit least(w.share, w.agent_room, w.key_room)) r
+  ) y where y.in_turn <= y.share and y.in_tenant <= y.room
+        and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
+   order by y.rank, y.vtime + y.in_turn * y.stride limit p_k   -- start-time fair queueing (Goyal, Vin, Cheng 1996)
+), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
   select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
 ), del as (
-  delete from longhaul.ready r using pick p join held h using (run_id)
-   where r.ctid = p.tid and r.ctid = any(array(select x.tid from pick x)) returning r.run_id, r.lane_id
+  delete from longhaul.ready r where r.ctid = any(array(select p.tid from pick p join held h using (run_id)))
+  returning r.run_id, r.lane_id, r.prio, r.at
 ), mine as (
   update longhaul.live l
      set state = 'running', worker_id = p_worker, epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, claim_seq = l.journal_seq + 1,
-         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0
-    from del d where l.run_id = d.run_id and l.run_id = any(array(select p.run_id from pick p)) returning l.*
+         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0,
+         agent_gate = case when (select count(*) from gate) > 0 then (select p.agent_gate from pick p where p.run_id = l.run_id) end,
+         key_gate = case when (select count(*) from gate) > 0 then (select p.key_gate from pick p where p.run_id = l.run_id) end
+   where l.run_id = any(array(select d.run_id from del d)) returning l.*
 ), noted as (
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
+), served as materialized (   -- what each lane gave, and what that leaves of the room it shares
+  select w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, count(d.run_id)::int as n, max(d.prio) as prio, max(d.at) as at,
+         w.agent_room - sum(count(d.run_id)) over (partition by w.agent_gate) as agent_left,
+         w.key_room - sum(count(d.run_id)) over (partition by w.key_gate) as key_left
+    from wide w left join del d using (lane_id)
+   group by w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, w.agent_room, w.key_room
 ), counted as materialized (
-  select p.lane_id, p.tenant_id, p.room, p.weight, count(d.run_id)::int as n, sum(count(d.run_id)) over (partition by p.tenant_id)::int as tn
-    from per p left join del d using (lane_id) group by p.lane_id, p.tenant_id, p.room, p.weight
-), moved as (
+  select p.turn_id, p.tenant_id, p.room, p.vtime, p.stride, coalesce(sum(s.n), 0)::int as n, sum(sum(s.n)) over (partition by p.tenant_id)::int as tn
+    from per p left join served s using (turn_id) group by p.turn_id, p.tenant_id, p.room, p.vtime, p.stride
+), left_over as (
   update longhaul.lanes l
-     set ready = l.ready - c.n, vtime = l.vtime + greatest(c.n, 1) * (1000000 / c.weight), head_at = clock_timestamp(),
-         runnable = l.ready - c.n > 0 and c.room - c.tn > 0
-    from counted c where l.lane_id = c.lane_id and l.lane_id = any(array(select x.lane_id from cand x))
+     set ready = l.ready - s.n, prio = coalesce(s.prio, l.prio), head_at = coalesce(s.at, l.head_at), place = case when s.n > 0 then c.vtime + s.n else l.place end,
+         open = l.ready > s.n and (not s.known or ((s.agent_gate is null or s.agent_left > 0) and (s.key_gate is null or s.key_left > 0)))
+    from served s join counted c using (turn_id) where l.lane_id = s.lane_id and l.lane_id = any(array(select x.lane_id from open x))
+  returning l.turn_id, l.open
+), moved as (
+  update longhaul.turns t
+     set ready = t.ready - c.n, lanes = t.lanes - c.closed, -- one that had nothing to give when its chance came pays for the look
+         vtime = t.vtime + case when c.n = 0 and c.chance then 1 else c.n end * c.stride,
+         runnable = t.lanes > c.closed and c.room > c.tn
+    from (select k.turn_id, k.n, k.room, coalesce(k.tn, 0) as tn, k.stride, (select count(*) from pick) < p_k as chance,
+                 count(o.turn_id) filter (where not o.open)::int as closed
+            from counted k left join left_over o using (turn_id) group by k.turn_id, k.n, k.room, k.tn, k.stride) c
+   where t.turn_id = c.turn_id and t.turn_id = any(array(select x.turn_id from cand x))
 ), taken as (
   update longhaul.tenants t set in_flight = t.in_flight + c.tn
     from (select distinct k.tenant_id, k.tn from counted k where k.tn > 0) c
-   where t.queue = p_queue and t.tenant_id = c.tenant_id and t.tenant_id = any(array(select x.tenant_id from cand x))
+   where t.tenant_id = c.tenant_id and t.tenant_id = any(array(select x.tenant_id from cand x))
+), passed as (
+  update longhaul.gates g set in_flight = g.in_flight + c.n
+    from (select x.gate_id, count(*)::int as n from mine m cross join lateral (values (m.agent_gate), (m.key_gate)) x(gate_id)
+           where x.gate_id is not null group by 1) c
+   where g.gate_id = c.gate_id and g.gate_id = any(array(select x.gate_id from gate x))
+), asked as materialized (
+  select * from longhaul.runs r where r.run_id = any(array(select d.run_id from del d))
 )
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
-       r.input, r.input_blob, r.options, r.metadata, r.created_at
-  from mine m join longhaul.runs r on r.run_id = m.run_id and r.run_id = any(array(select p.run_id from pick p));
+       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime
+  from mine m join asked r using (run_id) join pick p using (run_id);
 end $function$;
 
 create or replace function longhaul.claim_isolated(p_worker uuid, p_lease_ms integer, p_run uuid)
  returns boolean
  language plpgsql
 as $function$
-declare l longhaul.live;
+declare l longhaul.live; n longhaul.lanes; t longhaul.tenants; gates int[];
 begin
   select * into l from longhaul.live x where x.run_id = p_run and x.isolate and x.state = 'queued' for update skip locked;
   if not found then return false; end if;
-  update longhaul.tenants t set in_flight = t.in_flight + 1 from longhaul.lanes n
-   where n.lane_id = l.lane_id and t.queue = n.queue and t.tenant_id = n.tenant_id and t.in_flight < t.cap and not t.paused;
-  if not found then return false; end if;
+  select * into n from longhaul.lanes x where x.lane_id = l.lane_id;
+  select * into t from longhaul.tenants x where x.tenant_id = n.tenant_id for update;
+  gates := array_remove(array[n.agent_gate, n.key_gate], null);
+  perform 1 from longhaul.gates g where g.gate_id = any(gates) order by g.gate_id for no key update;
+  if t.paused or t.in_flight >= t.cap or exists (select from longhaul.gates g where g.gate_id = any(gates) and g.in_flight >= g.cap) then return false; end if;
+  update longhaul.tenants x set in_flight = x.in_flight + 1 where x.tenant_id = n.tenant_id;
+  update longhaul.gates g set in_flight = g.in_flight + 1 where g.gate_id = any(gates);
   update longhaul.live x
      set state = 'running', worker_id = p_worker, epoch = x.epoch + 1, journal_seq = x.journal_seq + 1, claim_seq = x.journal_seq + 1,
-         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0
+         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0,
+         agent_gate = n.agent_gate, key_gate = n.key_gate
    where x.run_id = p_run;
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   values (p_run, l.journal_seq + 1, l.epoch + 1, 1, '{"worker":"' || p_worker || '","isolated":true}');
@@ -529,8 +703,16 @@ begin
     delete from longhaul.live l where l.run_id = any(ids) returning l.*
   ) select array_agg(d::longhaul.live) into gone from deleted d;
   insert into longhaul.outcomes (run_id, tenant_id, status, reason, output, output_blob, failure, active_ms, epoch, entries)
-  select e.run_id, r.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch, g.journal_seq
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids);
+  select e.run_id, n.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch,
+         g.journal_seq + e.entries
+    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id
+    join longhaul.lanes n on n.lane_id = g.lane_id and n.lane_id = any(array(select g.lane_id from unnest(gone) g));
+  if exists (select from unnest(endings) e where e.status = 'failed') then
+    insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code)
+    select e.run_id, r.tenant_id, r.agent, r.queue, left(coalesce(e.reason, substring(e.failure from '^\{"name":"([^"]+)"'), 'failed'), 100)
+      from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids)
+     where e.status = 'failed' and g.parent_id is null;
+  end if;
   insert into longhaul.cancel_cascade (parent_id)
   select distinct c.parent_id from longhaul.live c where c.parent_id = any(ids) on conflict do nothing;
   update longhaul.approvals a set status = 'cancelled', resolved_at = clock_timestamp()
@@ -545,6 +727,19 @@ begin
     from unnest(gone) g join unnest(endings) e on e.run_id = g.run_id where g.parent_id is not null;
   select longhaul.hand_over(array_agg(g.thread_no), array_agg(g.run_id)) into handed from unnest(gone) g where g.thread_no is not null;
   return news || handed;
+end $function$;
+
+create or replace function longhaul.delete_plan(p_plan text)
+ returns integer
+ language plpgsql
+as $function$
+declare left_over text[];
+begin
+  delete from longhaul.plans p where p.plan = p_plan and p_plan <> 'default';
+  if not found then return null; end if;
+  left_over := array(select t.tenant_id from longhaul.tenants t where t.plan = p_plan);
+  perform longhaul.follow_plan(left_over, 'default');
+  return cardinality(left_over);
 end $function$;
 
 create or replace function longhaul.deliver(p_run uuid, p_kind text, p_key text, p_body text, p_blob text, p_inbox_max integer)
@@ -635,13 +830,29 @@ begin
   delete from longhaul.thread_queue q where q.run_id = any(p_run) and q.thread_no = any(array(select l.thread_no from longhaul.live l where l.run_id = any(p_run)));
   delete from longhaul.waits w where w.run_id = any(p_run);
   delete from longhaul.later d where d.run_id = any(p_run);
+  delete from longhaul.expiries x where x.run_id = any(p_run);
   update longhaul.live l set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1 where l.run_id = any(p_run);
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select l.run_id, l.journal_seq, l.epoch, 3,
          '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(coalesce(p_reason, l.cancel)), '') || '}'
     from longhaul.live l where l.run_id = any(p_run);
   return longhaul.conclude(array(
-    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
+    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
+end $function$;
+
+create or replace function longhaul.end_unheld(p_run uuid[], p_status text, p_reason text)
+ returns void
+ language plpgsql
+as $function$
+declare lane int[]; items longhaul.item[];
+begin
+  perform 1 from longhaul.live p where p.run_id = any(array(select l.parent_id from longhaul.live l where l.run_id = any(p_run))) order by p.run_id desc for update;
+  perform 1 from longhaul.threads t where t.thread_no = any(array(select l.thread_no from longhaul.live l where l.run_id = any(p_run))) order by t.thread_no for update;
+  lane := array(select l.lane_id from longhaul.live l where l.run_id = any(p_run));
+  perform 1 from longhaul.tenants t where t.tenant_id = any(array(select n.tenant_id from longhaul.lanes n where n.lane_id = any(lane))) order by t.tenant_id for update;
+  perform longhaul.unready(array(select l.run_id from longhaul.live l where l.run_id = any(p_run) and l.state = 'queued'));
+  items := longhaul.end_idle(p_run, p_status, p_reason);
+  perform longhaul.release_slots(null, null, lane, items);
 end $function$;
 
 create or replace function longhaul.enter_thread(p_thread bigint[], p_seq bigint[], p_run uuid[])
@@ -665,27 +876,139 @@ begin
   return started;
 end $function$;
 
+create or replace function longhaul.expire(p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare present timestamptz := clock_timestamp(); due uuid[]; late uuid[];
+begin
+  due := array(select x.run_id from longhaul.expiries x where x.start_by <= present order by x.start_by limit p_limit);
+  if cardinality(due) = 0 then return 0; end if;
+  select array_agg(x.run_id) into late from (
+    select l.run_id from longhaul.live l where l.run_id = any(due) and l.state = 'queued' and l.epoch = 0 order by l.run_id desc for update skip locked) x;
+  if late is not null then perform longhaul.end_unheld(late, 'cancelled', 'expired'); end if;
+  delete from longhaul.expiries x where x.run_id = any(due)
+     and not exists (select from longhaul.live l where l.run_id = x.run_id and l.state = 'queued' and l.epoch = 0);
+  return coalesce(cardinality(late), 0);
+end $function$;
+
+create or replace function longhaul.find_lanes(p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[])
+ returns integer[]
+ language plpgsql
+ set enable_nestloop to 'on'
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+begin
+  return (
+    select array_agg((
+        select l.lane_id from longhaul.lanes l where l.agent = u.agent and l.key = u.key and l.turn_id = (
+          select t.turn_id from longhaul.turns t where t.queue = u.queue and t.tenant_id = u.tenant and t.build = u.build and t.band = coalesce((
+            select n.band from longhaul.tenants n where n.tenant_id = u.tenant), u.band, 1))) order by u.place)
+      from unnest(p_tenant, p_agent, p_build, p_queue, p_band, p_key) with ordinality u(tenant, agent, build, queue, band, key, place));
+end $function$;
+
+create or replace function longhaul.follow_plan(p_tenant text[], p_plan text)
+ returns void
+ language plpgsql
+as $function$
+begin
+  perform 1 from longhaul.tenants t where t.tenant_id = any(p_tenant) order by t.tenant_id for update;
+  update longhaul.tenants t
+     set plan = p.plan, cap = coalesce(p.concurrency, 2147483647), weight = p.weight, band = p.band,
+         unfinished_max = coalesce(p.unfinished_max, 2147483647), submits_per_minute = p.submits_per_minute,
+         rate_at = case when p.submits_per_minute is distinct from t.submits_per_minute then null else t.rate_at end
+    from longhaul.plans p where p.plan = p_plan and t.tenant_id = any(p_tenant);
+  perform longhaul.offer_tenants(p_tenant);
+end $function$;
+
+create or replace function longhaul.forget_idle(p_idle interval, p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare idle int[]; turn int[]; n int;
+begin
+  idle := array(
+    select l.lane_id from longhaul.lanes l join longhaul.turns t using (turn_id)
+     where l.ready = 0 and coalesce(l.head_at, '-infinity') < clock_timestamp() - p_idle
+       and (l.key <> '' or not exists (select from longhaul.workers w where w.build = t.build)) limit p_limit);
+  idle := array(select i from unnest(idle) i except select l.lane_id from longhaul.live l);
+  if cardinality(idle) = 0 then return 0; end if;
+  turn := array(select distinct l.turn_id from longhaul.lanes l where l.lane_id = any(idle));
+  perform 1 from longhaul.turns t where t.turn_id = any(turn) order by t.turn_id for update;
+  delete from longhaul.lanes l where l.lane_id = any(idle) and l.ready = 0 and not exists (select from longhaul.live v where v.lane_id = l.lane_id);
+  get diagnostics n = row_count;
+  delete from longhaul.turns t where t.turn_id = any(turn) and not exists (select from longhaul.lanes l where l.turn_id = t.turn_id);
+  delete from longhaul.gates g where g.key <> '' and g.in_flight = 0
+     and not exists (select from longhaul.lanes l where l.key_gate = g.gate_id)
+     and not exists (select from longhaul.live l where l.state = 'running' and l.key_gate = g.gate_id);
+  return n;
+end $function$;
+
 create or replace function longhaul.fork(p_new uuid, p_source uuid, p_keep integer[], p_new_input boolean, p_input text, p_input_blob text)
  returns boolean
  language plpgsql
 as $function$
-declare r longhaul.runs; l longhaul.lanes;
+declare r longhaul.runs;
 begin
   -- a repeat after a lost answer
   if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
   select * into r from longhaul.runs x where x.run_id = p_source;
   if not found then return false; end if;
-  select * into l from longhaul.lanes x where x.lane_id = r.lane_id;
   perform longhaul.submit(
     array[p_new], array[p_new], array[null::uuid], array[null::text], array[0::smallint], array[false], array[p_source],
-    array[r.tenant_id], array[r.agent], array[r.build], array[r.queue], array[l.band], array[r.priority], array[null::uuid], array[false],
+    array[r.tenant_id], array[r.agent], array[r.build], array[r.queue],
+    array[(select t.band from longhaul.lanes n join longhaul.turns t using (turn_id) where n.lane_id = r.lane_id)], array[r.concurrency_key], array[r.priority], array[null::uuid], array[false],
     array[null::text], array[null::text], array[case when p_new_input then p_input else r.input end],
-    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz]);
+    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], false);
   insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob, at)
   select p_new, k.place, 0, j.kind, j.key, j.body, j.blob, j.at
     from unnest(p_keep) with ordinality k(seq, place) join longhaul.journal j on j.run_id = p_source and j.seq = k.seq;
   update longhaul.live x set journal_seq = coalesce(cardinality(p_keep), 0), claim_seq = coalesce(cardinality(p_keep), 0) where x.run_id = p_new;
   return true;
+end $function$;
+
+create or replace function longhaul.free_gates(freed_gates integer[])
+ returns integer[]
+ language plpgsql
+as $function$
+declare full_gate int[]; full_n int[];
+begin
+  if coalesce(cardinality(freed_gates), 0) = 0 then return null; end if;
+  with n as materialized (select g as gate_id, count(*)::int as n from unnest(freed_gates) g group by 1),
+  locked as materialized (
+    select g.gate_id, n.n, g.in_flight >= g.cap as was_full from longhaul.gates g join n using (gate_id)
+     where g.gate_id = any(freed_gates) order by 1 for no key update of g
+  ), given as (
+    update longhaul.gates g set in_flight = g.in_flight - k.n from locked k where g.gate_id = k.gate_id and g.gate_id = any(freed_gates)
+  )
+  select array_agg(k.gate_id), array_agg(k.n) into full_gate, full_n from locked k where k.was_full;
+  if full_gate is null then return null; end if;
+  -- a statement of its own: it sees the lanes that were shut by the claims whose locks we waited for
+  return longhaul.shut_by(full_gate, full_n);
+end $function$;
+
+create or replace function longhaul.free_tenants(freed integer[], ended integer[])
+ returns integer[]
+ language plpgsql
+as $function$
+declare parked int[];
+begin
+  if coalesce(cardinality(freed), 0) + coalesce(cardinality(ended), 0) = 0 then return null; end if;
+  with n as materialized (
+    select l.tenant_id, sum(x.slots)::int as slots, sum(x.ends)::int as ends
+      from (select f as lane_id, 1 as slots, 0 as ends from unnest(freed) f union all select e, 0, 1 from unnest(ended) e) x
+      join longhaul.lanes l on l.lane_id = x.lane_id and l.lane_id = any(freed || ended) group by 1
+  ), locked as materialized (
+    select t.tenant_id, n.slots, n.ends, n.slots > 0 and (t.in_flight >= t.cap or t.paused) as was_full
+      from longhaul.tenants t join n using (tenant_id)
+     where t.tenant_id = any(array(select n.tenant_id from n)) order by 1 for update of t
+  ), given as (
+    update longhaul.tenants t set in_flight = t.in_flight - k.slots, unfinished = t.unfinished - k.ends from locked k
+     where t.tenant_id = k.tenant_id and t.tenant_id = any(array(select n.tenant_id from n))
+  )
+  select array_agg(t.turn_id) into parked from locked k cross join lateral (
+    select x.turn_id from longhaul.turns x where x.tenant_id = k.tenant_id offset 0) t where k.was_full;
+  return parked;
 end $function$;
 
 create or replace function longhaul.free_worker(p_worker uuid)
@@ -702,6 +1025,15 @@ begin
   get diagnostics n = row_count;
   return n;
 end $function$;
+
+create or replace function longhaul.gates_of(held live[], p_run uuid[])
+ returns integer[]
+ language sql
+ immutable
+as $function$
+  select array_agg(g.gate_id) from unnest(held) h cross join lateral (values (h.agent_gate), (h.key_gate)) g(gate_id)
+   where g.gate_id is not null and h.run_id = any(p_run)
+$function$;
 
 create or replace function longhaul.hand_over(p_thread bigint[], p_run uuid[])
  returns item[]
@@ -748,12 +1080,101 @@ begin
     from unnest(p_run, p_epoch) f(run_id, epoch) left join longhaul.live l on l.run_id = f.run_id and l.run_id = any(p_run) left join kept k on k.run_id = f.run_id;
 end $function$;
 
+create or replace function longhaul.lanes_for(p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[])
+ returns integer[]
+ language plpgsql
+ set enable_nestloop to 'on'
+as $function$
+declare found int[];
+begin
+  found := longhaul.find_lanes(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
+  if array_position(found, null) is null then return found; end if;
+  insert into longhaul.tenants (tenant_id, cap, weight, band, unfinished_max, submits_per_minute)
+  select distinct u.t, coalesce(p.concurrency, 2147483647), p.weight, p.band, coalesce(p.unfinished_max, 2147483647), p.submits_per_minute
+    from unnest(p_tenant) u(t) cross join longhaul.plans p
+   where p.plan = 'default' and u.t <> all(array(select x.tenant_id from longhaul.tenants x where x.tenant_id = any(p_tenant))) order by 1
+  on conflict do nothing;
+  insert into longhaul.agents (agent) select distinct u.a from unnest(p_agent) u(a)
+   where not exists (select from longhaul.agents x where x.agent = u.a) order by 1 on conflict do nothing;
+  -- whoever changes an agent's limits waits for the lanes that are made by the old ones
+  perform 1 from longhaul.agents a where a.agent = any(p_agent) order by a.agent for share;
+  insert into longhaul.gates (agent, tenant_id, key, cap)
+  select distinct g.* from unnest(p_tenant, p_agent, p_key) u(tenant, agent, key) join longhaul.agents a using (agent)
+   cross join lateral (
+     select a.agent, '', '', a.concurrency where a.concurrency is not null
+     union all select a.agent, u.tenant, u.key, coalesce(a.per_key, 1) where a.per_key is not null or u.key <> '') g
+   order by 1, 2, 3 on conflict do nothing;
+  perform 1 from longhaul.gates g where g.gate_id = any(array(
+    select x.gate_id from longhaul.gates x where x.agent = any(p_agent) and x.tenant_id = any(p_tenant) and x.key = any(p_key))) order by g.gate_id for key share;
+  insert into longhaul.turns (queue, tenant_id, build, band)
+  select distinct u.queue, u.tenant, u.build, coalesce(t.band, u.band, 1::smallint)
+    from unnest(p_queue, p_tenant, p_build, p_band) u(queue, tenant, build, band)
+    join longhaul.tenants t on t.tenant_id = u.tenant and t.tenant_id = any(p_tenant)
+   order by 1, 2, 3, 4 on conflict do nothing;
+  perform 1 from longhaul.turns t where t.turn_id = any(array(
+    select x.turn_id from longhaul.turns x where x.tenant_id = any(p_tenant) and x.queue = any(p_queue))) order by t.turn_id for key share;
+  insert into longhaul.lanes (turn_id, tenant_id, agent, key, agent_gate, key_gate)
+  select distinct t.turn_id, u.tenant, u.agent, u.key, a.gate_id, k.gate_id
+    from unnest(p_tenant, p_agent, p_build, p_queue, p_band, p_key) u(tenant, agent, build, queue, band, key)
+    join longhaul.tenants n on n.tenant_id = u.tenant and n.tenant_id = any(p_tenant)
+    join longhaul.turns t on t.queue = u.queue and t.tenant_id = u.tenant and t.build = u.build and t.band = coalesce(n.band, u.band, 1)
+                         and t.queue = any(p_queue) and t.tenant_id = any(p_tenant)
+    join longhaul.agents g on g.agent = u.agent
+    left join longhaul.gates a on a.agent = u.agent and a.tenant_id = '' and a.key = '' and g.concurrency is not null and a.agent = any(p_agent)
+    left join longhaul.gates k on k.agent = u.agent and k.tenant_id = u.tenant and k.key = u.key and (g.per_key is not null or u.key <> '')
+                              and k.agent = any(p_agent) and k.tenant_id = any(p_tenant) and k.key = any(p_key)
+   order by 1, 3, 4 on conflict do nothing;
+  found := longhaul.find_lanes(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
+  -- a turn that was cleared away in this very moment is missing, a gate fails the constraint keyed_lane_has_gate
+  if array_position(found, null) is not null then raise exception 'a turn has just been cleared away' using errcode = 'serialization_failure'; end if;
+  return found;
+end $function$;
+
+create or replace function longhaul.offer(parked integer[], shut integer[], further integer[])
+ returns void
+ language plpgsql
+as $function$
+declare turn int[];
+begin
+  turn := array(select l.turn_id from longhaul.lanes l where l.lane_id = any(shut));
+  perform 1 from longhaul.turns t
+    where t.turn_id = any(parked || turn || array(select l.turn_id from longhaul.lanes l where l.lane_id = any(further))) order by t.turn_id for no key update;
+  if shut is not null then
+    with opened as (
+      update longhaul.lanes l set open = true where l.lane_id = any(shut) and l.ready > 0 and not l.open returning l.turn_id
+    )
+    update longhaul.turns t set lanes = t.lanes + c.n from (select o.turn_id, count(*)::int as n from opened o group by 1) c
+     where t.turn_id = c.turn_id and t.turn_id = any(turn);
+  end if;
+  update longhaul.turns t set runnable = true, vtime = greatest(t.vtime, longhaul.present(t.queue, t.build, t.band))
+   where t.turn_id = any(parked || turn) and t.lanes > 0 and not t.runnable;
+end $function$;
+
+create or replace function longhaul.offer_tenants(p_tenant text[])
+ returns void
+ language plpgsql
+as $function$
+begin
+  perform longhaul.offer(array(select t.turn_id from longhaul.turns t where t.tenant_id = any(p_tenant)), null, null);
+end $function$;
+
+create or replace function longhaul.pause_tenant(p_tenant text, p_paused boolean)
+ returns boolean
+ language plpgsql
+as $function$
+begin
+  update longhaul.tenants t set paused = p_paused where t.tenant_id = p_tenant;
+  if not found then return false; end if;
+  perform longhaul.offer_tenants(array[p_tenant]);
+  return true;
+end $function$;
+
 create or replace function longhaul.present(p_queue text, p_build text, p_band smallint)
  returns bigint
  language sql
  stable
 as $function$
-  select coalesce((select m.vtime from longhaul.lanes m
+  select coalesce((select m.vtime from longhaul.turns m
                     where m.queue = p_queue and m.build = p_build and m.band = p_band and m.runnable
                     order by m.vtime limit 1), 0)
 $function$;
@@ -902,18 +1323,34 @@ create or replace function longhaul.push(items item[])
  returns void
  language plpgsql
 as $function$
+declare lane int[]; turn int[]; changed int;
 begin
-  if items is null then return; end if;
-  perform 1 from longhaul.lanes l where l.lane_id = any(array(select i.lane_id from unnest(items) i)) order by l.lane_id for update;
+  if items is null or cardinality(items) = 0 then return; end if;
+  lane := array(select distinct i.lane_id from unnest(items) i);
+  turn := array(select l.turn_id from longhaul.lanes l where l.lane_id = any(lane));
+  perform 1 from longhaul.turns t where t.turn_id = any(turn) order by t.turn_id for no key update;
   insert into longhaul.ready (lane_id, prio, run_id) select i.lane_id, i.prio, i.run_id from unnest(items) i;
-  update longhaul.lanes l
-     set ready = l.ready + n.n,
-         head_at = case when l.ready = 0 then clock_timestamp() else l.head_at end,
-         -- ready > 0 and not runnable means parked by a cap: only a freed slot un-parks it
-         runnable = case when l.ready = 0 then true else l.runnable end,
-         vtime = case when l.ready = 0 then greatest(l.vtime, longhaul.present(l.queue, l.build, l.band)) else l.vtime end
-    from (select i.lane_id, count(*)::int n from unnest(items) i group by 1) n
-   where l.lane_id = n.lane_id and l.lane_id = any(array(select i.lane_id from unnest(items) i));
+  with added as materialized (
+    select i.lane_id, count(*)::int as n, min(i.prio) as prio from unnest(items) i group by 1
+  ), was as materialized (   -- an empty lane opens; one with runs that is shut stays so: only a freed slot opens it
+    select l.lane_id, l.turn_id, l.ready = 0 as empty, a.n, a.prio from longhaul.lanes l join added a using (lane_id) where l.lane_id = any(lane)
+  ), filled as (
+    update longhaul.lanes l
+       set ready = l.ready + w.n, open = w.empty or l.open, prio = case when w.empty then w.prio else least(l.prio, w.prio) end,
+           head_at = case when w.empty then clock_timestamp() else l.head_at end
+      from was w where l.lane_id = w.lane_id and l.lane_id = any(lane) returning l.lane_id
+  ), told as (
+    update longhaul.turns t
+       set ready = t.ready + c.n, lanes = t.lanes + c.opened,
+           -- open lanes and not runnable means parked by the tenant's cap: only a freed slot un-parks it
+           runnable = t.runnable or (t.lanes = 0 and c.opened > 0),
+           vtime = case when t.lanes = 0 then greatest(t.vtime, longhaul.present(t.queue, t.build, t.band)) else t.vtime end
+      from (select w.turn_id, sum(w.n)::int as n, count(*) filter (where w.empty)::int as opened from was w group by 1) c
+     where t.turn_id = c.turn_id and t.turn_id = any(turn)
+  )
+  select count(*) into changed from filled;
+  -- a lane that was idle for long may be cleared away between a look at it and its lock: then the whole statement is tried again
+  if changed < cardinality(lane) then raise exception 'a lane has just been cleared away' using errcode = 'serialization_failure'; end if;
 end $function$;
 
 create or replace function longhaul.receive(p_run uuid[], p_kind text[], p_key text[], p_body text[], p_blob text[], p_bad boolean[])
@@ -955,36 +1392,62 @@ begin
   return items;
 end $function$;
 
-create or replace function longhaul.release_slots(freed integer[], items item[])
+create or replace function longhaul.reconcile()
+ returns integer
+ language plpgsql
+as $function$
+declare t text; g int; wrong int := 0;
+begin
+  for t in
+    select x.tenant_id from longhaul.tenants x left join (
+      select n.tenant_id, count(*) as n from longhaul.live l join longhaul.lanes n using (lane_id) where l.state = 'running' group by 1) c using (tenant_id)
+     where x.in_flight <> coalesce(c.n, 0) order by 1 limit 100
+  loop
+    perform 1 from longhaul.tenants x where x.tenant_id = t for update;
+    update longhaul.tenants x
+       set in_flight = (select count(*) from longhaul.live l join longhaul.lanes n using (lane_id) where l.state = 'running' and n.tenant_id = t)
+     where x.tenant_id = t;
+    perform longhaul.offer_tenants(array[t]);
+    wrong := wrong + 1;
+  end loop;
+  for g in
+    select x.gate_id from longhaul.gates x left join (
+      select v.gate_id, count(*) as n from longhaul.live l cross join lateral (values (l.agent_gate), (l.key_gate)) v(gate_id) where l.state = 'running' group by 1) c using (gate_id)
+     where x.in_flight <> coalesce(c.n, 0) order by 1 limit 100
+  loop
+    perform 1 from longhaul.gates x where x.gate_id = g for no key update;
+    update longhaul.gates x set in_flight = (select count(*) from longhaul.live l where l.state = 'running' and g in (l.agent_gate, l.key_gate)) where x.gate_id = g;
+    perform longhaul.offer(null, longhaul.shut_by(array[g], array[1000]), null);
+    wrong := wrong + 1;
+  end loop;
+  return wrong;
+end $function$;
+
+create or replace function longhaul.release_slots(freed integer[], freed_gates integer[], ended integer[], items item[])
  returns void
  language plpgsql
 as $function$
-declare unpark int[]; locks int[];
+declare parked int[]; shut int[];
 begin
-  if freed is not null then
-    with n as materialized (
-      select l.queue, l.tenant_id, count(*)::int n from unnest(freed) f join longhaul.lanes l on l.lane_id = f and l.lane_id = any(freed) group by 1, 2
-    ), locked as materialized (
-      select t.queue, t.tenant_id, n.n, t.in_flight >= t.cap or t.paused as was_full
-        from longhaul.tenants t join n using (queue, tenant_id)
-       where t.queue = any(array(select n.queue from n)) and t.tenant_id = any(array(select n.tenant_id from n)) order by 1, 2 for update of t
-    ), given as (
-      update longhaul.tenants t set in_flight = t.in_flight - k.n from locked k
-       where t.queue = k.queue and t.tenant_id = k.tenant_id and t.queue = any(array(select n.queue from n)) and t.tenant_id = any(array(select n.tenant_id from n))
-    )
-    select array_agg(l.lane_id) into unpark from locked k cross join lateral (
-      select x.lane_id from longhaul.lanes x where x.queue = k.queue and x.tenant_id = k.tenant_id offset 0) l where k.was_full;
-  end if;
-  locks := coalesce(unpark, '{}') || array(select i.lane_id from unnest(items) i);
-  if cardinality(locks) > 0 then
-    perform 1 from longhaul.lanes l where l.lane_id = any(locks) order by l.lane_id for update;
-  end if;
-  if unpark is not null then
-    update longhaul.lanes l
-       set runnable = l.ready > 0, vtime = greatest(l.vtime, longhaul.present(l.queue, l.build, l.band))
-     where l.lane_id = any(unpark);
+  parked := longhaul.free_tenants(freed, ended);
+  shut := longhaul.free_gates(freed_gates);
+  if parked is not null or shut is not null then
+    perform longhaul.offer(parked, shut, array(select i.lane_id from unnest(items) i));
   end if;
   perform longhaul.push(items);
+end $function$;
+
+create or replace function longhaul.reopen_gates()
+ returns integer
+ language plpgsql
+as $function$
+declare shut int[];
+begin
+  select longhaul.shut_by(array_agg(g.gate_id), array_agg(g.cap - g.in_flight)) into shut from longhaul.gates g
+   where g.tenant_id = '' and g.in_flight < g.cap and (select true from longhaul.lanes l where l.agent_gate = g.gate_id and l.ready > 0 and not l.open limit 1);
+  if shut is null then return 0; end if;
+  perform longhaul.offer(null, shut, null);
+  return cardinality(shut);
 end $function$;
 
 create or replace function longhaul.resolve_approval(p_tenant text, p_approval uuid, p_status text, p_by text, p_answer text)
@@ -1069,6 +1532,64 @@ begin
   return next;
 end $function$;
 
+create or replace function longhaul.set_agent(p_agent text, p_concurrency integer, p_per_key integer)
+ returns boolean
+ language plpgsql
+as $function$
+declare a longhaul.agents; turn int[];
+begin
+  insert into longhaul.agents (agent) values (p_agent) on conflict do nothing;
+  select * into a from longhaul.agents x where x.agent = p_agent;
+  if a.concurrency is not distinct from p_concurrency and a.per_key is not distinct from p_per_key then return false; end if;
+  perform 1 from longhaul.agents x where x.agent = p_agent for update;
+  update longhaul.agents x set concurrency = p_concurrency, per_key = p_per_key where x.agent = p_agent;
+  insert into longhaul.gates (agent, cap) select p_agent, p_concurrency where p_concurrency is not null on conflict do nothing;
+  insert into longhaul.gates (agent, tenant_id, key, cap)
+  select distinct l.agent, l.tenant_id, l.key, p_per_key from longhaul.lanes l where l.agent = p_agent and p_per_key is not null
+   order by 2, 3 on conflict do nothing;
+  perform 1 from longhaul.gates g where g.agent = p_agent order by g.gate_id for no key update;
+  update longhaul.gates g
+     set cap = coalesce(case when g.tenant_id = '' then p_concurrency else p_per_key end, case when g.key = '' then 2147483647 else 1 end)
+   where g.agent = p_agent;
+  turn := array(select distinct l.turn_id from longhaul.lanes l where l.agent = p_agent);
+  perform 1 from longhaul.turns t where t.turn_id = any(turn) order by t.turn_id for no key update;
+  update longhaul.lanes l
+     set agent_gate = case when p_concurrency is not null then (select g.gate_id from longhaul.gates g where g.agent = p_agent and g.tenant_id = '' and g.key = '') end,
+         key_gate = case when p_per_key is not null or l.key <> ''
+                         then (select g.gate_id from longhaul.gates g where g.agent = l.agent and g.tenant_id = l.tenant_id and g.key = l.key) end
+   where l.agent = p_agent;
+  perform longhaul.offer(null, array(select l.lane_id from longhaul.lanes l where l.agent = p_agent and l.ready > 0 and not l.open), null);
+  return true;
+end $function$;
+
+create or replace function longhaul.set_plan(p_plan text, p_concurrency integer, p_weight integer, p_band smallint, p_unfinished_max integer, p_submits_per_minute integer)
+ returns boolean
+ language plpgsql
+as $function$
+declare existed boolean;
+begin
+  perform 1 from longhaul.plans p where p.plan = p_plan for update;
+  existed := found;
+  insert into longhaul.plans (plan, concurrency, weight, band, unfinished_max, submits_per_minute)
+  values (p_plan, p_concurrency, p_weight, p_band, p_unfinished_max, p_submits_per_minute)
+  on conflict (plan) do update set concurrency = excluded.concurrency, weight = excluded.weight, band = excluded.band,
+                                   unfinished_max = excluded.unfinished_max, submits_per_minute = excluded.submits_per_minute;
+  perform longhaul.follow_plan(array(select t.tenant_id from longhaul.tenants t where t.plan = p_plan), p_plan);
+  return existed;
+end $function$;
+
+create or replace function longhaul.set_tenant_plan(p_tenant text, p_plan text)
+ returns boolean
+ language plpgsql
+as $function$
+begin
+  perform 1 from longhaul.plans p where p.plan = p_plan for share;
+  if not found then return false; end if;
+  insert into longhaul.tenants (tenant_id) values (p_tenant) on conflict do nothing;
+  perform longhaul.follow_plan(array[p_tenant], p_plan);
+  return true;
+end $function$;
+
 create or replace function longhaul.settle(p_worker uuid, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], p_move text[], p_inbox integer[], p_need integer[], p_due timestamptz[], p_active_ms bigint[], p_status text[], p_reason text[], p_output text[], p_output_blob text[], p_failure text[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[], c_run uuid[], c_seq integer[], w_run uuid[], w_key text[], w_due timestamptz[], w_fail_fast boolean[], w_label text[])
  returns table(run_id uuid, verdict text)
  language plpgsql
@@ -1096,7 +1617,7 @@ begin
   update longhaul.live l
      set journal_seq = l.journal_seq + u.n,
          state = case u.move when 'wait' then 'waiting' when 'pause' then 'paused' else 'queued' end,
-         worker_id = null, expires_at = null, claimed_at = null, need = coalesce(u.need, 0), active_ms = l.active_ms + u.active,
+         worker_id = null, expires_at = null, claimed_at = null, agent_gate = null, key_gate = null, need = coalesce(u.need, 0), active_ms = l.active_ms + u.active,
          crashes = case when l.journal_seq + u.n > l.claim_seq + 1 then 0 else l.crashes end,
          isolate = l.isolate and u.move = 'yield',
          pause_reason = case when u.move = 'pause' then coalesce(u.reason, 'paused') end
@@ -1108,39 +1629,46 @@ begin
   select u.run_id, u.due from unnest(p_run, p_due, p_move) u(run_id, due, move)
    where u.run_id = any(moved) and u.due is not null and u.move = 'wait';
 
-  update longhaul.live l set journal_seq = l.journal_seq + u.n from unnest(p_run, p_count, p_move) u(run_id, n, move)
-   where l.run_id = u.run_id and u.move = 'finish' and l.run_id = any(moved);
-  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active)::longhaul.ending) into endings
-    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms)
-         u(run_id, move, status, reason, output, output_blob, failure, active)
+  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active, u.n)::longhaul.ending) into endings
+    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms, p_count)
+         u(run_id, move, status, reason, output, output_blob, failure, active, n)
    where u.move = 'finish' and u.run_id = any(moved);
   items := longhaul.conclude(endings)
     || array(select (h.lane_id, h.prio, h.run_id)::longhaul.item from unnest(held) h join unnest(p_run, p_move) u(run_id, move) on u.run_id = h.run_id
               where h.run_id = any(moved) and u.move = 'yield' and not h.isolate);
-  perform longhaul.release_slots((select array_agg(h.lane_id) from unnest(held) h where h.run_id = any(moved)), items);
+  perform longhaul.release_slots(
+    array(select h.lane_id from unnest(held) h where h.run_id = any(moved)), longhaul.gates_of(held, moved),
+    array(select h.lane_id from unnest(held) h join unnest(endings) e using (run_id)), items);
   return query
     select h.run_id, case when moved is not null and h.run_id = any(moved) then 'done' when h.cancel is not null then 'cancel' else 'inbox' end
       from unnest(held) h;
 end $function$;
 
-create or replace function longhaul.submit(p_run uuid[], p_root uuid[], p_parent uuid[], p_parent_key text[], p_depth smallint[], p_detached boolean[], p_forked uuid[], p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_priority smallint[], p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[], p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[])
- returns table(asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text)
+create or replace function longhaul.shut_by(p_gate integer[], p_n integer[])
+ returns integer[]
+ language sql
+ stable
+as $function$
+  select array_agg(l.lane_id) from unnest(p_gate, p_n) g(gate_id, n) cross join lateral (
+    select x.lane_id from longhaul.lanes x where x.key_gate = g.gate_id and x.ready > 0 and not x.open
+    union all
+    (select x.lane_id from longhaul.lanes x
+      where x.agent_gate = g.gate_id and x.ready > 0 and not x.open
+        and (select t.runnable or t.lanes = 0 from longhaul.turns t where t.turn_id = x.turn_id)
+        and coalesce((select k.in_flight < k.cap from longhaul.gates k where k.gate_id = x.key_gate), true)
+      order by x.place limit g.n + 4)) l
+$function$;
+
+create or replace function longhaul.submit(p_run uuid[], p_root uuid[], p_parent uuid[], p_parent_key text[], p_depth smallint[], p_detached boolean[], p_forked uuid[], p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[], p_priority smallint[], p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[], p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[], p_start_by timestamptz[], p_judge boolean)
+ returns table(asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text, retry_ms integer)
  language plpgsql
  set enable_nestloop to 'off'
  set plan_cache_mode to 'force_generic_plan'
 as $function$
 #variable_conflict use_column
-declare busy uuid[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
+declare lane int[]; busy uuid[]; away uuid[]; away_why text[]; away_ms int[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
 begin
-  insert into longhaul.tenants (queue, tenant_id)
-  select distinct u.q, u.t from unnest(p_queue, p_tenant) u(q, t)
-   where (u.q, u.t) not in (select x.queue, x.tenant_id from longhaul.tenants x where x.queue = any(p_queue) and x.tenant_id = any(p_tenant)) order by 1, 2
-  on conflict do nothing;
-  insert into longhaul.lanes (queue, tenant_id, build, band)
-  select distinct u.q, u.t, u.b, u.n from unnest(p_queue, p_tenant, p_build, p_band) u(q, t, b, n)
-   where (u.q, u.t, u.b, u.n) not in (
-     select x.queue, x.tenant_id, x.build, x.band from longhaul.lanes x where x.queue = any(p_queue) and x.tenant_id = any(p_tenant)) order by 1, 2, 3, 4
-  on conflict do nothing;
+  lane := longhaul.lanes_for(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
 
   if exists (select 1 from unnest(p_thread) t where t is not null) then
     insert into longhaul.threads (tenant_id, thread_id)
@@ -1158,21 +1686,24 @@ begin
                           and (e.ra is null or e.ra <= clock_timestamp())));
   end if;
 
+  if p_judge then
+    select array_agg(w.run_id), array_agg(w.refused), array_agg(w.retry_ms) into away, away_why, away_ms
+      from longhaul.turn_away(p_run, p_parent, p_tenant, p_idempotency) w;
+  end if;
+
   with asked as materialized (
-    select u.*, l.lane_id as lane, t.thread_no, t.next_seq - 1 + row_number() over (partition by t.thread_no order by u.run) as seq
-      from unnest(p_run, p_root, p_parent, p_parent_key, p_depth, p_detached, p_forked, p_tenant, p_agent, p_build, p_queue, p_band,
-                  p_priority, p_thread, p_idempotency, p_request_hash, p_input, p_input_blob, p_options, p_metadata, p_run_at)
-           u(run, root, parent, parent_key, depth, detached, forked, tenant, agent, build, queue, band,
-             priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at)
-      join longhaul.lanes l on l.queue = u.queue and l.tenant_id = u.tenant and l.build = u.build and l.band = u.band
-                           and l.queue = any(p_queue) and l.tenant_id = any(p_tenant)
+    select u.*, t.thread_no, t.next_seq - 1 + row_number() over (partition by t.thread_no order by u.run) as seq
+      from unnest(p_run, p_root, p_parent, p_parent_key, p_depth, p_detached, p_forked, p_tenant, p_agent, p_build, p_queue, lane, p_key,
+                  p_priority, p_thread, p_idempotency, p_request_hash, p_input, p_input_blob, p_options, p_metadata, p_run_at, p_start_by)
+           u(run, root, parent, parent_key, depth, detached, forked, tenant, agent, build, queue, lane, key,
+             priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at, start_by)
       left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread)
-     where busy is null or u.run <> all(busy)
+     where (busy is null or u.run <> all(busy)) and (away is null or u.run <> all(away))
   ), kept as (
     insert into longhaul.runs (run_id, root_id, parent_id, parent_key, depth, detached, forked_from, tenant_id, agent, build, queue, priority,
-                               thread_id, thread_seq, lane_id, idempotency_key, request_hash, input, input_blob, options, metadata, run_at)
+                               thread_id, thread_seq, lane_id, concurrency_key, idempotency_key, request_hash, input, input_blob, options, metadata, run_at)
     select a.run, a.root, a.parent, a.parent_key, a.depth, a.detached, a.forked, a.tenant, a.agent, a.build, a.queue, a.priority,
-           a.thread, case when a.thread is null then null else a.seq end, a.lane, a.idempotency, a.request_hash, a.input, a.input_blob,
+           a.thread, case when a.thread is null then null else a.seq end, a.lane, a.key, a.idempotency, a.request_hash, a.input, a.input_blob,
            a.options::jsonb, a.metadata::jsonb, a.run_at
       from asked a on conflict do nothing returning runs.run_id
   ), born as (
@@ -1185,6 +1716,9 @@ begin
   ), delayed as (
     insert into longhaul.later (run_id, due_at)
     select a.run, a.run_at from asked a join kept k on k.run_id = a.run where a.run_at > clock_timestamp() returning later.run_id
+  ), expiring as (
+    insert into longhaul.expiries (run_id, start_by)
+    select a.run, a.start_by from asked a join kept k on k.run_id = a.run where a.start_by is not null
   )
   select array_agg(k.run_id), array_agg((a.lane, a.priority, a.run)::longhaul.item) filter (where a.thread is null and d.run_id is null),
          array_agg(a.run) filter (where a.thread is not null and d.run_id is null)
@@ -1198,17 +1732,44 @@ begin
       items := items || array(select (v.lane_id, v.prio, v.run_id)::longhaul.item from longhaul.live v where v.run_id = any(starts));
     end if;
   end if;
+  if added is not null then
+    perform 1 from longhaul.tenants t where t.tenant_id = any(p_tenant) order by t.tenant_id for update;
+    update longhaul.tenants t set unfinished = t.unfinished + n.n
+      from (select u.tn, count(*)::int as n from unnest(p_run, p_tenant) u(r, tn) where u.r = any(added) group by 1) n
+     where t.tenant_id = n.tn and t.tenant_id = any(p_tenant);
+  end if;
+  if cardinality(added) > coalesce(cardinality(items), 0) then
+    -- runs that enter their lanes later hold them now, so that nobody clears them away
+    perform 1 from longhaul.lanes l where l.lane_id = any(lane) order by l.lane_id for key share;
+    if (select count(*) from longhaul.lanes l where l.lane_id = any(lane)) < (select count(distinct x) from unnest(lane) x) then
+      raise exception 'a lane has just been cleared away' using errcode = 'serialization_failure';
+    end if;
+  end if;
   perform longhaul.push(items);
 
   return query
     select u.r, coalesce(x.run_id, u.r), added is null or u.r <> all(added), x.request_hash is not distinct from u.h,
-           case when busy is not null and u.r = any(busy) then 'busy' end
+           case when busy is not null and u.r = any(busy) then 'busy' when away is not null then away_why[array_position(away, u.r)] end,
+           case when away is not null then away_ms[array_position(away, u.r)] end
       from unnest(p_run, p_tenant, p_idempotency, p_request_hash) u(r, tn, ik, h)
       left join lateral (
         select y.run_id, y.request_hash from longhaul.runs y
          where y.run_id = case when u.ik is null then u.r
                                else (select z.run_id from longhaul.runs z where z.tenant_id = u.tn and z.idempotency_key = u.ik) end offset 0) x on true;
 end $function$;
+
+create or replace function longhaul.suspects(p_worker uuid, p_queues text[], p_build text)
+ returns uuid[]
+ language sql
+ stable
+as $function$
+  select array(
+    select l.run_id from longhaul.live l join longhaul.lanes n using (lane_id) join longhaul.turns t using (turn_id)
+      join longhaul.tenants o on o.tenant_id = t.tenant_id
+     where l.isolate and l.state = 'queued' and t.queue = any(p_queues) and t.build = p_build and not o.paused and o.in_flight < o.cap
+       and not exists (select from longhaul.gates g where g.gate_id in (n.agent_gate, n.key_gate) and g.in_flight >= g.cap)
+     order by hashtextextended(l.run_id::text || p_worker, 0) limit 8);
+$function$;
 
 create or replace function longhaul.sweep(p_limit integer, p_crashes_max integer, p_can_isolate boolean)
  returns table(run_id uuid, worker_id uuid, became text)
@@ -1226,7 +1787,7 @@ begin
    where not p_can_isolate and x.cancel is null and not x.isolate and x.journal_seq = x.claim_seq and x.crashes + 1 >= p_crashes_max
      and exists (select 1 from unnest(lost) y where y.worker_id = x.worker_id and y.run_id <> x.run_id and y.journal_seq = y.claim_seq);
   update longhaul.live l
-     set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, worker_id = null, expires_at = null, claimed_at = null, crashes = v.crashes,
+     set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, worker_id = null, expires_at = null, claimed_at = null, agent_gate = null, key_gate = null, crashes = v.crashes,
          state = case when v.paused then 'paused' else 'queued' end,
          isolate = not v.paused and p_can_isolate and v.crashes >= p_crashes_max,
          pause_reason = case when v.paused then 'quarantined: the process that ran it died ' || v.crashes || ' times without progress' end,
@@ -1240,7 +1801,7 @@ begin
   select x.run_id, x.journal_seq + 1, x.epoch + 1, 4, '{"worker":"' || x.worker_id || '"}' from unnest(lost) x
    where stopped is null or x.run_id <> all(stopped);
   if stopped is not null then
-    update longhaul.live l set state = 'queued', worker_id = null, expires_at = null where l.run_id = any(stopped);
+    update longhaul.live l set state = 'queued', worker_id = null, expires_at = null, agent_gate = null, key_gate = null where l.run_id = any(stopped);
     items := longhaul.end_idle(stopped, 'cancelled', null);
   end if;
   insert into longhaul.later (run_id, due_at)
@@ -1251,7 +1812,9 @@ begin
     select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l
      where l.run_id = any(array(select x.run_id from unnest(lost) x)) and l.state = 'queued' and not l.isolate
        and (apart is null or l.run_id <> all(apart)));
-  perform longhaul.release_slots((select array_agg(x.lane_id) from unnest(lost) x), items);
+  perform longhaul.release_slots(
+    array(select x.lane_id from unnest(lost) x), longhaul.gates_of(lost, array(select x.run_id from unnest(lost) x)),
+    array(select x.lane_id from unnest(lost) x where x.run_id = any(stopped)), items);
   return query
     select x.run_id, x.worker_id, case when l.run_id is null then 'cancelled' when l.isolate then 'isolated' else l.state end
       from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id and l.run_id = any(array(select y.run_id from unnest(lost) y));
@@ -1275,10 +1838,12 @@ begin
     array(select null::text from unnest(taken) t), array(select 0::smallint from unnest(taken) t), array(select false from unnest(taken) t),
     array(select null::uuid from unnest(taken) t), array(select t.tenant_id from unnest(taken) t), array(select t.agent from unnest(taken) t),
     array(select t.build from unnest(taken) t), array(select t.queue from unnest(taken) t), array(select t.band from unnest(taken) t),
-    array(select t.priority from unnest(taken) t), array(select t.thread_id from unnest(taken) t), array(select false from unnest(taken) t),
-    array(select null::text from unnest(taken) t), array(select null::text from unnest(taken) t), array(select t.input from unnest(taken) t),
-    array(select t.input_blob from unnest(taken) t), array(select t.options::text from unnest(taken) t),
-    array(select t.metadata::text from unnest(taken) t), array(select t.run_at from unnest(taken) t));
+    array(select t.key from unnest(taken) t), array(select t.priority from unnest(taken) t), array(select t.thread_id from unnest(taken) t),
+    array(select false from unnest(taken) t), array(select null::text from unnest(taken) t), array(select null::text from unnest(taken) t),
+    array(select t.input from unnest(taken) t), array(select t.input_blob from unnest(taken) t), array(select t.options::text from unnest(taken) t),
+    array(select t.metadata::text from unnest(taken) t), array(select t.run_at from unnest(taken) t), array(select t.start_by from unnest(taken) t),
+    -- it was acknowledged with its transaction: too late to turn it away
+    false);
   return cardinality(taken);
 end $function$;
 
@@ -1293,28 +1858,71 @@ begin
   if longhaul.promote(p_limit) > 0 then did := 'promoted';
   elsif exists (select 1 from longhaul.intake) then
     if longhaul.take_intake(p_limit) > 0 then did := 'taken'; end if;
+  elsif longhaul.expire(p_limit) > 0 then did := 'expired';
   elsif exists (select 1 from longhaul.live l where l.state = 'running' and l.expires_at < clock_timestamp()) then
     if (select count(*) from longhaul.sweep(p_limit, p_crashes_max, p_can_isolate)) > 0 then did := 'swept'; end if;
   end if;
+  if did is null then perform longhaul.reopen_gates(); end if;
   return query select did,
-    exists (select 1 from longhaul.lanes l where l.runnable and l.queue = any(p_queues) and l.build = p_build),
-    case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
+    exists (select 1 from longhaul.turns t where t.runnable and t.queue = any(p_queues) and t.build = p_build),
+    case when p_can_isolate then longhaul.suspects(p_worker, p_queues, p_build) else '{}' end,
     case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end,
     (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d having min(d.due_at) is not null);
+end $function$;
+
+create or replace function longhaul.turn_away(p_run uuid[], p_parent uuid[], p_tenant text[], p_idempotency text[])
+ returns table(run_id uuid, refused text, retry_ms integer)
+ language plpgsql
+as $function$
+#variable_conflict use_column
+declare present timestamptz;
+begin
+  if not exists (select from longhaul.tenants t where t.tenant_id = any(p_tenant) and (t.unfinished_max < 2147483647 or t.submits_per_minute is not null)) then
+    return;
+  end if;
+  perform 1 from longhaul.tenants t where t.tenant_id = any(p_tenant) order by t.tenant_id for update;
+  present := clock_timestamp();
+  return query
+  with asked as materialized (
+    select u.run, u.tenant, row_number() over (partition by u.tenant order by u.place)::int as n
+      from unnest(p_run, p_parent, p_tenant, p_idempotency) with ordinality u(run, parent, tenant, idempotency, place)
+     where u.parent is null and not exists (select from longhaul.runs x where x.run_id = u.run)
+       and not exists (select from longhaul.runs x where x.tenant_id = u.tenant and x.idempotency_key = u.idempotency)
+  ), judged as materialized (   -- a minute's worth may come at once, then one by one (GCRA)
+    select a.run, t.tenant_id, t.unfinished + a.n > t.unfinished_max as is_full, t.submits_per_minute as rate, greatest(t.rate_at, present) as full_at,
+           extract(epoch from greatest(t.rate_at, present) - present) * 1000 + (a.n::float8 / t.submits_per_minute - 1) * 60000 as early_ms
+      from asked a join longhaul.tenants t on t.tenant_id = a.tenant and t.tenant_id = any(p_tenant)
+  ), spent as (
+    update longhaul.tenants t set rate_at = c.full_at + c.n * interval '60 seconds' / c.rate
+      from (select j.tenant_id, j.full_at, j.rate, count(*) as n from judged j where not j.is_full and j.early_ms <= 0 group by 1, 2, 3) c
+     where t.tenant_id = c.tenant_id and t.tenant_id = any(p_tenant)
+  )
+  select j.run, case when j.is_full then 'full' else 'rate' end, case when j.is_full then 5000 else ceil(j.early_ms)::int end
+    from judged j where j.is_full or j.early_ms > 0;
 end $function$;
 
 create or replace function longhaul.unready(p_run uuid[])
  returns void
  language plpgsql
 as $function$
+declare turn int[];
 begin
-  perform 1 from longhaul.lanes n where n.lane_id = any(array(select l.lane_id from longhaul.live l where l.run_id = any(p_run))) order by n.lane_id for update;
+  turn := array(select n.turn_id from longhaul.lanes n where n.lane_id = any(array(select l.lane_id from longhaul.live l where l.run_id = any(p_run))));
+  perform 1 from longhaul.turns t where t.turn_id = any(turn) order by t.turn_id for no key update;
   with gone as (
     delete from longhaul.ready r where r.ctid = any(array(
       select y.ctid from longhaul.live l cross join lateral (
         select x.ctid from longhaul.ready x where x.lane_id = l.lane_id and x.prio = l.prio and x.run_id = l.run_id offset 0) y
        where l.run_id = any(p_run))) returning r.lane_id
-  ), counted as (select g.lane_id, count(*)::int n from gone g group by 1)
-  update longhaul.lanes l set ready = l.ready - c.n, runnable = l.runnable and l.ready - c.n > 0 from counted c
-   where l.lane_id = c.lane_id and l.lane_id = any(array(select g.lane_id from gone g));
+  ), was as materialized (
+    select l.lane_id, l.turn_id, c.n, l.open and l.ready = c.n as closes
+      from longhaul.lanes l join (select g.lane_id, count(*)::int as n from gone g group by 1) c using (lane_id)
+     where l.lane_id = any(array(select g.lane_id from gone g))
+  ), emptied as (
+    update longhaul.lanes l set ready = l.ready - w.n, open = l.open and not w.closes from was w
+     where l.lane_id = w.lane_id and l.lane_id = any(array(select x.lane_id from was x))
+  )
+  update longhaul.turns t set ready = t.ready - c.n, lanes = t.lanes - c.closed, runnable = t.runnable and t.lanes > c.closed
+    from (select w.turn_id, sum(w.n)::int as n, count(*) filter (where w.closes)::int as closed from was w group by 1) c
+   where t.turn_id = c.turn_id and t.turn_id = any(turn);
 end $function$;

@@ -24,6 +24,7 @@ export type { RunEvent } from "./domain/entry.ts";
 export { type ErrorCode, isLonghaulError, LonghaulError } from "./domain/errors.ts";
 export { NonRetryableError, RetryableError, type RetryPolicy } from "./domain/retry.ts";
 export type { Run, RunResult, RunStatus } from "./domain/run.ts";
+export type { Scope } from "./domain/scopes.ts";
 export type {
   Answer,
   CancelVerdict,
@@ -43,5 +44,6 @@ export type {
 } from "./runtime/api.ts";
 export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
 export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
+export type { CreateKey, KeyHolder, Keys, KeyView, ListKeys, NewKey, RotateKey } from "./runtime/keys-api.ts";
 export type { KeepTime, RetentionConfig } from "./runtime/retention.ts";
 export { VERSION } from "./runtime/version.ts";

@@ -4,22 +4,21 @@ import { agentCost } from "./agent.ts";
 import { approvals } from "./approvals.ts";
 import { idle } from "./idle.ts";
 import { peers } from "./peers.ts";
+import { queueCaps } from "./queue-caps.ts";
+import { queueDepth } from "./queue-depth.ts";
+import { queueFairness } from "./queue-fairness.ts";
+import { queuePeers } from "./queue-peers.ts";
+import { queueStore } from "./queue-store.ts";
+import { queueSubmit } from "./queue-submit.ts";
 import { recovery } from "./recovery.ts";
 import { replay } from "./replay.ts";
+import { simulator } from "./simulator.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
 
-export const claims: readonly Claim[] = [
-  steps,
-  agentCost,
-  start,
-  replay,
-  recovery,
-  takeover,
-  idle,
-  approvals,
-  peers,
-  soak,
-];
+const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, simulator, peers];
+const ofTheQueue = [queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
+
+export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, soak];

@@ -156,11 +156,11 @@ async function recovery(
   await dying.kill();
   const next = await Driver.open(system, database.url);
   const readyMs = performance.now();
-  const { mark } = await next.answer("mark");
+  const { mark } = await next.heard("mark");
   const takenUpMs = performance.now() - readyMs;
   const before = await lab.counters(database.url);
   next.send({ type: "acknowledge", mark });
-  const past = await next.answer("mark");
+  const past = await next.heard("mark");
   const after = await lab.counters(database.url);
   next.send({ type: "acknowledge", mark: past.mark });
   await next.close();
@@ -176,7 +176,7 @@ async function recovery(
 /** Lets a run record its steps, up to the moment when it is to die. */
 async function passing(driver: Driver): Promise<void> {
   for (let passed = false; !passed; ) {
-    const { mark } = await driver.answer("mark");
+    const { mark } = await driver.heard("mark");
     driver.send({ type: "acknowledge", mark });
     passed = mark === "past the recorded steps";
   }

@@ -101,7 +101,7 @@ async function journalReads(lab: Lab, url: string): Promise<number> {
 async function fetchAndDecode(database: FreshDatabase, runId: string): Promise<number> {
   const startedMs = performance.now();
   const rows = await database.db.query<{ body: string }>(
-    "select seq, epoch, kind, key, body, blob, at from longhaul.journal where run_id = $1 order by seq",
+    "select seq, kind, key, body, blob from longhaul.journal where run_id = $1 order by seq",
     [runId],
     "bare",
   );

@@ -1,79 +1,131 @@
--- Claiming. Locks a few lanes in fair-share order, then their tenants, then the runs; waits for nobody.
--- A function, so that its plan is kept per connection even behind a transaction pooler.
+-- Claiming. Locks a few tenants' turns in fair-share order, then the tenants and their gates, then the runs; waits for nobody.
+-- A function, so that its plan is kept per connection even behind a transaction pooler. Big tables are read by arrays of ids and never
+-- joined: a join would either read an array's worth of rows again for each of its rows, or need settings that a single claim pays for.
 
 create function longhaul.claim(
-  p_worker uuid, p_lease_ms int, p_queue text, p_builds text[], p_bands smallint[], p_k int, p_lanes int, p_floor bigint
+  p_worker uuid, p_lease_ms int, p_queue text, p_builds text[], p_bands smallint[], p_floors bigint[], p_k int, p_turns int
 ) returns table (
   run_id uuid, epoch int, journal_seq int, inbox_seq int, crashes smallint, active_ms bigint, cancel text, now_at timestamptz,
   tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint,
-  input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz
+  input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint
 ) language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
 return query
-with cand as materialized (   -- 1. lanes, the least served first; one index descent per (build, band)
-  select l.lane_id, l.tenant_id from unnest(p_builds, p_bands) p(build, band)
+with cand as materialized (   -- 1. turns, the least served first; one index descent per (build, band)
+  select t.turn_id, t.tenant_id, t.band, t.vtime, p.place from unnest(p_builds, p_bands, p_floors) with ordinality p(build, band, floor, place)
    cross join lateral (
-     select x.lane_id, x.tenant_id from longhaul.lanes x
-      where x.queue = p_queue and x.build = p.build and x.band = p.band and x.runnable and x.vtime >= p_floor
-      order by x.vtime limit p_lanes for update skip locked) l
-   limit p_lanes
+     select x.turn_id, x.tenant_id, x.band, x.vtime from longhaul.turns x
+      where x.queue = p_queue and x.build = p.build and x.band = p.band and x.runnable and x.vtime >= p.floor
+      order by x.vtime limit p_turns for no key update skip locked) t
+   limit p_turns
 ), quota as materialized (    -- 2. their tenants' room, strict under the row lock
   select t.tenant_id, t.weight, case when t.paused then 0 else greatest(t.cap - t.in_flight, 0) end as room
-    from longhaul.tenants t where t.queue = p_queue and t.tenant_id = any(array(select c.tenant_id from cand c)) for update skip locked
+    from longhaul.tenants t where t.tenant_id = any(array(select c.tenant_id from cand c)) for update skip locked
 ), per as materialized (
-  select c.lane_id, c.tenant_id, q.room, q.weight, ceil(p_k::float8 / (select count(*) from cand))::int as share
+  -- twice a turn's part of the batch: what others leave, those who are behind may take
+  select c.turn_id, c.tenant_id, c.band, c.vtime, c.place as rank, q.room, 1000000 / q.weight as stride,
+         least(q.room, p_k, ceil(2.0 * p_k * q.weight / sum(q.weight) over (partition by c.place))::int) as share
     from cand c join quota q using (tenant_id)
-), pick as materialized (     -- 3. the first runs of each lane, within its share and its tenant's room
-  select y.lane_id, y.tenant_id, y.prio, y.run_id, y.tid from (
-    select p.tenant_id, p.room, r.lane_id, r.prio, r.run_id, r.tid, row_number() over (partition by p.tenant_id order by r.prio, r.run_id) as place
-      from per p cross join lateral (
-        select x.lane_id, x.prio, x.run_id, x.ctid as tid from longhaul.ready x where x.lane_id = p.lane_id order by x.prio, x.run_id limit least(p.share, p.room)) r
-  ) y where y.place <= y.room limit p_k
-), held as materialized (     -- 4. their live rows; a run that somebody is cancelling this moment is left to them
+), open as materialized (     -- 3. their open lanes, the most urgent and then the least recently served first
+  select p.turn_id, p.tenant_id, p.band, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
+    select x.lane_id, x.agent_gate, x.key_gate, x.place from longhaul.lanes x where x.turn_id = p.turn_id and x.open
+     order by x.prio, x.place limit p.share for no key update) l
+), gate as materialized (     -- 4. the room in the gates of those lanes; a gate in somebody's hands has none this time
+  select g.gate_id, greatest(g.cap - g.in_flight, 0) as room from longhaul.gates g
+   where g.gate_id = any(array(select o.agent_gate from open o union select o.key_gate from open o)) for no key update skip locked
+), wide as materialized (
+  select o.*, case when o.agent_gate is null then p_k else coalesce(a.room, 0) end as agent_room,
+         case when o.key_gate is null then p_k else coalesce(k.room, 0) end as key_room,
+         (o.agent_gate is null or a.gate_id is not null) and (o.key_gate is null or k.gate_id is not null) as known
+    from open o left join gate a on a.gate_id = o.agent_gate left join gate k on k.gate_id = o.key_gate
+), pick as materialized (     -- 5. the first runs of each lane, band by band and turn by turn, within every limit
+  select y.* from (
+    select w.lane_id, w.turn_id, w.tenant_id, w.band, w.rank, w.vtime, w.stride, w.agent_gate, w.key_gate, w.share, w.room, w.agent_room, w.key_room, r.prio, r.run_id, r.at, r.tid,
+           row_number() over (partition by w.turn_id order by r.prio, r.nth, w.place, r.run_id) as in_turn,
+           row_number() over (partition by w.tenant_id order by r.prio, r.nth, w.place, r.run_id) as in_tenant,
+           row_number() over (partition by w.agent_gate order by r.prio, r.nth, w.place, r.run_id) as in_agent,
+           row_number() over (partition by w.key_gate order by r.prio, r.nth, w.place, r.run_id) as in_key
+      from wide w cross join lateral (
+        select x.prio, x.run_id, x.at, x.ctid as tid, row_number() over (order by x.prio, x.run_id) as nth from longhaul.ready x
+         where x.lane_id = w.lane_id order by x.prio, x.run_id limit least(w.share, w.agent_room, w.key_room)) r
+  ) y where y.in_turn <= y.share and y.in_tenant <= y.room
+        and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
+   order by y.rank, y.vtime + y.in_turn * y.stride limit p_k   -- start-time fair queueing (Goyal, Vin, Cheng 1996)
+), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
   select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
 ), del as (
-  delete from longhaul.ready r using pick p join held h using (run_id)
-   where r.ctid = p.tid and r.ctid = any(array(select x.tid from pick x)) returning r.run_id, r.lane_id
+  delete from longhaul.ready r where r.ctid = any(array(select p.tid from pick p join held h using (run_id)))
+  returning r.run_id, r.lane_id, r.prio, r.at
 ), mine as (
   update longhaul.live l
      set state = 'running', worker_id = p_worker, epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, claim_seq = l.journal_seq + 1,
-         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0
-    from del d where l.run_id = d.run_id and l.run_id = any(array(select p.run_id from pick p)) returning l.*
+         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0,
+         agent_gate = case when (select count(*) from gate) > 0 then (select p.agent_gate from pick p where p.run_id = l.run_id) end,
+         key_gate = case when (select count(*) from gate) > 0 then (select p.key_gate from pick p where p.run_id = l.run_id) end
+   where l.run_id = any(array(select d.run_id from del d)) returning l.*
 ), noted as (
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
+), served as materialized (   -- what each lane gave, and what that leaves of the room it shares
+  select w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, count(d.run_id)::int as n, max(d.prio) as prio, max(d.at) as at,
+         w.agent_room - sum(count(d.run_id)) over (partition by w.agent_gate) as agent_left,
+         w.key_room - sum(count(d.run_id)) over (partition by w.key_gate) as key_left
+    from wide w left join del d using (lane_id)
+   group by w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, w.agent_room, w.key_room
 ), counted as materialized (
-  select p.lane_id, p.tenant_id, p.room, p.weight, count(d.run_id)::int as n, sum(count(d.run_id)) over (partition by p.tenant_id)::int as tn
-    from per p left join del d using (lane_id) group by p.lane_id, p.tenant_id, p.room, p.weight
-), moved as (
+  select p.turn_id, p.tenant_id, p.room, p.vtime, p.stride, coalesce(sum(s.n), 0)::int as n, sum(sum(s.n)) over (partition by p.tenant_id)::int as tn
+    from per p left join served s using (turn_id) group by p.turn_id, p.tenant_id, p.room, p.vtime, p.stride
+), left_over as (
   update longhaul.lanes l
-     set ready = l.ready - c.n, vtime = l.vtime + greatest(c.n, 1) * (1000000 / c.weight), head_at = clock_timestamp(),
-         runnable = l.ready - c.n > 0 and c.room - c.tn > 0
-    from counted c where l.lane_id = c.lane_id and l.lane_id = any(array(select x.lane_id from cand x))
+     set ready = l.ready - s.n, prio = coalesce(s.prio, l.prio), head_at = coalesce(s.at, l.head_at), place = case when s.n > 0 then c.vtime + s.n else l.place end,
+         open = l.ready > s.n and (not s.known or ((s.agent_gate is null or s.agent_left > 0) and (s.key_gate is null or s.key_left > 0)))
+    from served s join counted c using (turn_id) where l.lane_id = s.lane_id and l.lane_id = any(array(select x.lane_id from open x))
+  returning l.turn_id, l.open
+), moved as (
+  update longhaul.turns t
+     set ready = t.ready - c.n, lanes = t.lanes - c.closed, -- one that had nothing to give when its chance came pays for the look
+         vtime = t.vtime + case when c.n = 0 and c.chance then 1 else c.n end * c.stride,
+         runnable = t.lanes > c.closed and c.room > c.tn
+    from (select k.turn_id, k.n, k.room, coalesce(k.tn, 0) as tn, k.stride, (select count(*) from pick) < p_k as chance,
+                 count(o.turn_id) filter (where not o.open)::int as closed
+            from counted k left join left_over o using (turn_id) group by k.turn_id, k.n, k.room, k.tn, k.stride) c
+   where t.turn_id = c.turn_id and t.turn_id = any(array(select x.turn_id from cand x))
 ), taken as (
   update longhaul.tenants t set in_flight = t.in_flight + c.tn
     from (select distinct k.tenant_id, k.tn from counted k where k.tn > 0) c
-   where t.queue = p_queue and t.tenant_id = c.tenant_id and t.tenant_id = any(array(select x.tenant_id from cand x))
+   where t.tenant_id = c.tenant_id and t.tenant_id = any(array(select x.tenant_id from cand x))
+), passed as (
+  update longhaul.gates g set in_flight = g.in_flight + c.n
+    from (select x.gate_id, count(*)::int as n from mine m cross join lateral (values (m.agent_gate), (m.key_gate)) x(gate_id)
+           where x.gate_id is not null group by 1) c
+   where g.gate_id = c.gate_id and g.gate_id = any(array(select x.gate_id from gate x))
+), asked as materialized (
+  select * from longhaul.runs r where r.run_id = any(array(select d.run_id from del d))
 )
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
-       r.input, r.input_blob, r.options, r.metadata, r.created_at
-  from mine m join longhaul.runs r on r.run_id = m.run_id and r.run_id = any(array(select p.run_id from pick p));
+       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime
+  from mine m join asked r using (run_id) join pick p using (run_id);
 end $$;
 
 -- Claims one isolated run by its id, for a process that will run nothing else.
 create function longhaul.claim_isolated(p_worker uuid, p_lease_ms int, p_run uuid) returns boolean language plpgsql as $$
-declare l longhaul.live;
+declare l longhaul.live; n longhaul.lanes; t longhaul.tenants; gates int[];
 begin
   select * into l from longhaul.live x where x.run_id = p_run and x.isolate and x.state = 'queued' for update skip locked;
   if not found then return false; end if;
-  update longhaul.tenants t set in_flight = t.in_flight + 1 from longhaul.lanes n
-   where n.lane_id = l.lane_id and t.queue = n.queue and t.tenant_id = n.tenant_id and t.in_flight < t.cap and not t.paused;
-  if not found then return false; end if;
+  select * into n from longhaul.lanes x where x.lane_id = l.lane_id;
+  select * into t from longhaul.tenants x where x.tenant_id = n.tenant_id for update;
+  gates := array_remove(array[n.agent_gate, n.key_gate], null);
+  perform 1 from longhaul.gates g where g.gate_id = any(gates) order by g.gate_id for no key update;
+  if t.paused or t.in_flight >= t.cap or exists (select from longhaul.gates g where g.gate_id = any(gates) and g.in_flight >= g.cap) then return false; end if;
+  update longhaul.tenants x set in_flight = x.in_flight + 1 where x.tenant_id = n.tenant_id;
+  update longhaul.gates g set in_flight = g.in_flight + 1 where g.gate_id = any(gates);
   update longhaul.live x
      set state = 'running', worker_id = p_worker, epoch = x.epoch + 1, journal_seq = x.journal_seq + 1, claim_seq = x.journal_seq + 1,
-         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0
+         claimed_at = clock_timestamp(), expires_at = clock_timestamp() + p_lease_ms * interval '1 millisecond', need = 0,
+         agent_gate = n.agent_gate, key_gate = n.key_gate
    where x.run_id = p_run;
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   values (p_run, l.journal_seq + 1, l.epoch + 1, 1, '{"worker":"' || p_worker || '","isolated":true}');

@@ -70,10 +70,10 @@ begin
 end $$;
 
 create type longhaul.ending as (
-  run_id uuid, status text, reason text, output text, output_blob text, failure text, active_ms bigint
+  run_id uuid, status text, reason text, output text, output_blob text, failure text, active_ms bigint, entries int
 );
 
--- Ends runs whose live rows the caller has locked: outcome, news to the parent, thread handed over, children told later.
+-- Ends runs whose live rows the caller has locked, after so many more entries: outcome, news to the parent, thread handed over, children told later.
 -- Answers the runs that became claimable by it; slots are the caller's business.
 create function longhaul.conclude(endings longhaul.ending[]) returns longhaul.item[] language plpgsql set enable_nestloop = off as $$
 declare gone longhaul.live[]; news longhaul.item[]; handed longhaul.item[]; ids uuid[];
@@ -84,8 +84,16 @@ begin
     delete from longhaul.live l where l.run_id = any(ids) returning l.*
   ) select array_agg(d::longhaul.live) into gone from deleted d;
   insert into longhaul.outcomes (run_id, tenant_id, status, reason, output, output_blob, failure, active_ms, epoch, entries)
-  select e.run_id, r.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch, g.journal_seq
-    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids);
+  select e.run_id, n.tenant_id, e.status, e.reason, e.output, e.output_blob, e.failure, g.active_ms + coalesce(e.active_ms, 0), g.epoch,
+         g.journal_seq + e.entries
+    from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id
+    join longhaul.lanes n on n.lane_id = g.lane_id and n.lane_id = any(array(select g.lane_id from unnest(gone) g));
+  if exists (select from unnest(endings) e where e.status = 'failed') then
+    insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code)
+    select e.run_id, r.tenant_id, r.agent, r.queue, left(coalesce(e.reason, substring(e.failure from '^\{"name":"([^"]+)"'), 'failed'), 100)
+      from unnest(endings) e join unnest(gone) g on g.run_id = e.run_id join longhaul.runs r on r.run_id = e.run_id and r.run_id = any(ids)
+     where e.status = 'failed' and g.parent_id is null;
+  end if;
   insert into longhaul.cancel_cascade (parent_id)
   select distinct c.parent_id from longhaul.live c where c.parent_id = any(ids) on conflict do nothing;
   update longhaul.approvals a set status = 'cancelled', resolved_at = clock_timestamp()
@@ -101,6 +109,12 @@ begin
   select longhaul.hand_over(array_agg(g.thread_no), array_agg(g.run_id)) into handed from unnest(gone) g where g.thread_no is not null;
   return news || handed;
 end $$;
+
+-- The gates through which those of the held runs have passed, with repetition.
+create function longhaul.gates_of(held longhaul.live[], p_run uuid[]) returns int[] language sql immutable as $$
+  select array_agg(g.gate_id) from unnest(held) h cross join lateral (values (h.agent_gate), (h.key_gate)) g(gate_id)
+   where g.gate_id is not null and h.run_id = any(p_run)
+$$;
 
 -- The worker lets go of a batch of runs. Moves: 'finish', 'wait', 'yield', 'pause'.
 -- Verdicts: 'done'; 'inbox' when a message came since the worker looked, so that it must look again before it may wait;
@@ -134,7 +148,7 @@ begin
   update longhaul.live l
      set journal_seq = l.journal_seq + u.n,
          state = case u.move when 'wait' then 'waiting' when 'pause' then 'paused' else 'queued' end,
-         worker_id = null, expires_at = null, claimed_at = null, need = coalesce(u.need, 0), active_ms = l.active_ms + u.active,
+         worker_id = null, expires_at = null, claimed_at = null, agent_gate = null, key_gate = null, need = coalesce(u.need, 0), active_ms = l.active_ms + u.active,
          crashes = case when l.journal_seq + u.n > l.claim_seq + 1 then 0 else l.crashes end,
          isolate = l.isolate and u.move = 'yield',
          pause_reason = case when u.move = 'pause' then coalesce(u.reason, 'paused') end
@@ -146,16 +160,16 @@ begin
   select u.run_id, u.due from unnest(p_run, p_due, p_move) u(run_id, due, move)
    where u.run_id = any(moved) and u.due is not null and u.move = 'wait';
 
-  update longhaul.live l set journal_seq = l.journal_seq + u.n from unnest(p_run, p_count, p_move) u(run_id, n, move)
-   where l.run_id = u.run_id and u.move = 'finish' and l.run_id = any(moved);
-  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active)::longhaul.ending) into endings
-    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms)
-         u(run_id, move, status, reason, output, output_blob, failure, active)
+  select array_agg((u.run_id, u.status, u.reason, u.output, u.output_blob, u.failure, u.active, u.n)::longhaul.ending) into endings
+    from unnest(p_run, p_move, p_status, p_reason, p_output, p_output_blob, p_failure, p_active_ms, p_count)
+         u(run_id, move, status, reason, output, output_blob, failure, active, n)
    where u.move = 'finish' and u.run_id = any(moved);
   items := longhaul.conclude(endings)
     || array(select (h.lane_id, h.prio, h.run_id)::longhaul.item from unnest(held) h join unnest(p_run, p_move) u(run_id, move) on u.run_id = h.run_id
               where h.run_id = any(moved) and u.move = 'yield' and not h.isolate);
-  perform longhaul.release_slots((select array_agg(h.lane_id) from unnest(held) h where h.run_id = any(moved)), items);
+  perform longhaul.release_slots(
+    array(select h.lane_id from unnest(held) h where h.run_id = any(moved)), longhaul.gates_of(held, moved),
+    array(select h.lane_id from unnest(held) h join unnest(endings) e using (run_id)), items);
   return query
     select h.run_id, case when moved is not null and h.run_id = any(moved) then 'done' when h.cancel is not null then 'cancel' else 'inbox' end
       from unnest(held) h;
@@ -170,32 +184,32 @@ begin
   delete from longhaul.thread_queue q where q.run_id = any(p_run) and q.thread_no = any(array(select l.thread_no from longhaul.live l where l.run_id = any(p_run)));
   delete from longhaul.waits w where w.run_id = any(p_run);
   delete from longhaul.later d where d.run_id = any(p_run);
+  delete from longhaul.expiries x where x.run_id = any(p_run);
   update longhaul.live l set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1 where l.run_id = any(p_run);
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   select l.run_id, l.journal_seq, l.epoch, 3,
          '{"status":"' || p_status || '"' || coalesce(',"reason":' || to_json(coalesce(p_reason, l.cancel)), '') || '}'
     from longhaul.live l where l.run_id = any(p_run);
   return longhaul.conclude(array(
-    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
+    select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
 end $$;
 
--- Takes runs that nobody holds out of the ready index, lanes in one sorted pass.
-create function longhaul.unready(p_run uuid[]) returns void language plpgsql as $$
+-- Ends runs that are queued, waiting or paused and whose live rows the caller has locked. Every class of locks in its order.
+create function longhaul.end_unheld(p_run uuid[], p_status text, p_reason text) returns void language plpgsql as $$
+declare lane int[]; items longhaul.item[];
 begin
-  perform 1 from longhaul.lanes n where n.lane_id = any(array(select l.lane_id from longhaul.live l where l.run_id = any(p_run))) order by n.lane_id for update;
-  with gone as (
-    delete from longhaul.ready r where r.ctid = any(array(
-      select y.ctid from longhaul.live l cross join lateral (
-        select x.ctid from longhaul.ready x where x.lane_id = l.lane_id and x.prio = l.prio and x.run_id = l.run_id offset 0) y
-       where l.run_id = any(p_run))) returning r.lane_id
-  ), counted as (select g.lane_id, count(*)::int n from gone g group by 1)
-  update longhaul.lanes l set ready = l.ready - c.n, runnable = l.runnable and l.ready - c.n > 0 from counted c
-   where l.lane_id = c.lane_id and l.lane_id = any(array(select g.lane_id from gone g));
+  perform 1 from longhaul.live p where p.run_id = any(array(select l.parent_id from longhaul.live l where l.run_id = any(p_run))) order by p.run_id desc for update;
+  perform 1 from longhaul.threads t where t.thread_no = any(array(select l.thread_no from longhaul.live l where l.run_id = any(p_run))) order by t.thread_no for update;
+  lane := array(select l.lane_id from longhaul.live l where l.run_id = any(p_run));
+  perform 1 from longhaul.tenants t where t.tenant_id = any(array(select n.tenant_id from longhaul.lanes n where n.lane_id = any(lane))) order by t.tenant_id for update;
+  perform longhaul.unready(array(select l.run_id from longhaul.live l where l.run_id = any(p_run) and l.state = 'queued'));
+  items := longhaul.end_idle(p_run, p_status, p_reason);
+  perform longhaul.release_slots(null, null, lane, items);
 end $$;
 
 -- Cancels one run. 'cancelled': it ended here and now. 'requested': its worker will stop it. 'finished', 'unknown'.
 create function longhaul.cancel(p_run uuid, p_reason text) returns text language plpgsql as $$
-declare l longhaul.live; items longhaul.item[];
+declare l longhaul.live;
 begin
   select * into l from longhaul.live x where x.run_id = p_run for update;
   if not found then
@@ -205,11 +219,7 @@ begin
     update longhaul.live x set cancel = coalesce(x.cancel, p_reason) where x.run_id = p_run;
     return 'requested';
   end if;
-  if l.parent_id is not null then perform 1 from longhaul.live p where p.run_id = l.parent_id for update; end if;
-  if l.thread_no is not null then perform 1 from longhaul.threads t where t.thread_no = l.thread_no for update; end if;
-  if l.state = 'queued' then perform longhaul.unready(array[p_run]); end if;
-  items := longhaul.end_idle(array[p_run], 'cancelled', p_reason);
-  perform longhaul.push(items);
+  perform longhaul.end_unheld(array[p_run], 'cancelled', p_reason);
   return 'cancelled';
 end $$;
 

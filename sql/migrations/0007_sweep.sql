@@ -17,7 +17,7 @@ begin
    where not p_can_isolate and x.cancel is null and not x.isolate and x.journal_seq = x.claim_seq and x.crashes + 1 >= p_crashes_max
      and exists (select 1 from unnest(lost) y where y.worker_id = x.worker_id and y.run_id <> x.run_id and y.journal_seq = y.claim_seq);
   update longhaul.live l
-     set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, worker_id = null, expires_at = null, claimed_at = null, crashes = v.crashes,
+     set epoch = l.epoch + 1, journal_seq = l.journal_seq + 1, worker_id = null, expires_at = null, claimed_at = null, agent_gate = null, key_gate = null, crashes = v.crashes,
          state = case when v.paused then 'paused' else 'queued' end,
          isolate = not v.paused and p_can_isolate and v.crashes >= p_crashes_max,
          pause_reason = case when v.paused then 'quarantined: the process that ran it died ' || v.crashes || ' times without progress' end,
@@ -31,7 +31,7 @@ begin
   select x.run_id, x.journal_seq + 1, x.epoch + 1, 4, '{"worker":"' || x.worker_id || '"}' from unnest(lost) x
    where stopped is null or x.run_id <> all(stopped);
   if stopped is not null then
-    update longhaul.live l set state = 'queued', worker_id = null, expires_at = null where l.run_id = any(stopped);
+    update longhaul.live l set state = 'queued', worker_id = null, expires_at = null, agent_gate = null, key_gate = null where l.run_id = any(stopped);
     items := longhaul.end_idle(stopped, 'cancelled', null);
   end if;
   insert into longhaul.later (run_id, due_at)
@@ -42,7 +42,9 @@ begin
     select (l.lane_id, l.prio, l.run_id)::longhaul.item from longhaul.live l
      where l.run_id = any(array(select x.run_id from unnest(lost) x)) and l.state = 'queued' and not l.isolate
        and (apart is null or l.run_id <> all(apart)));
-  perform longhaul.release_slots((select array_agg(x.lane_id) from unnest(lost) x), items);
+  perform longhaul.release_slots(
+    array(select x.lane_id from unnest(lost) x), longhaul.gates_of(lost, array(select x.run_id from unnest(lost) x)),
+    array(select x.lane_id from unnest(lost) x where x.run_id = any(stopped)), items);
   return query
     select x.run_id, x.worker_id, case when l.run_id is null then 'cancelled' when l.isolate then 'isolated' else l.state end
       from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id and l.run_id = any(array(select y.run_id from unnest(lost) y));
@@ -91,6 +93,20 @@ begin
   return cardinality(woken);
 end $$;
 
+-- Ends runs that nobody has started in time. One that was started in time, and came back since, goes on.
+create function longhaul.expire(p_limit int) returns int language plpgsql as $$
+declare present timestamptz := clock_timestamp(); due uuid[]; late uuid[];
+begin
+  due := array(select x.run_id from longhaul.expiries x where x.start_by <= present order by x.start_by limit p_limit);
+  if cardinality(due) = 0 then return 0; end if;
+  select array_agg(x.run_id) into late from (
+    select l.run_id from longhaul.live l where l.run_id = any(due) and l.state = 'queued' and l.epoch = 0 order by l.run_id desc for update skip locked) x;
+  if late is not null then perform longhaul.end_unheld(late, 'cancelled', 'expired'); end if;
+  delete from longhaul.expiries x where x.run_id = any(due)
+     and not exists (select from longhaul.live l where l.run_id = x.run_id and l.state = 'queued' and l.epoch = 0);
+  return coalesce(cardinality(late), 0);
+end $$;
+
 -- Children of ended parents that are still to be cancelled: the caller cancels each in a transaction of its own.
 create function longhaul.cascade_children(p_limit int) returns uuid[] language plpgsql as $$
 begin
@@ -99,8 +115,19 @@ begin
   return array(select l.run_id from longhaul.cancel_cascade c join longhaul.live l on l.parent_id = c.parent_id and l.cancel is null limit p_limit);
 end $$;
 
+-- Some of the runs that this worker may try alone: those that claim_isolated will not refuse, in an order of the worker's own, so
+-- that several workers do not try the same.
+create function longhaul.suspects(p_worker uuid, p_queues text[], p_build text) returns uuid[] language sql stable as $$
+  select array(
+    select l.run_id from longhaul.live l join longhaul.lanes n using (lane_id) join longhaul.turns t using (turn_id)
+      join longhaul.tenants o on o.tenant_id = t.tenant_id
+     where l.isolate and l.state = 'queued' and t.queue = any(p_queues) and t.build = p_build and not o.paused and o.in_flight < o.cap
+       and not exists (select from longhaul.gates g where g.gate_id in (n.agent_gate, n.key_gate) and g.in_flight >= g.cap)
+     order by hashtextextended(l.run_id::text || p_worker, 0) limit 8);
+$$;
+
 -- Does one of the things that time does, the first that is due, or nothing: an idle process needs no other statement.
--- did: 'promoted', 'taken', 'swept' (call again at once) or null. runnable: there is something this worker may claim. next_ms: until
+-- did: 'promoted', 'taken', 'expired', 'swept' (call again at once) or null. runnable: there is something this worker may claim. next_ms: until
 -- the next timer of anybody rings.
 create function longhaul.tick(p_worker uuid, p_queues text[], p_build text, p_limit int, p_crashes_max int, p_can_isolate boolean)
 returns table (did text, runnable boolean, isolated uuid[], children uuid[], next_ms int) language plpgsql set plan_cache_mode = force_generic_plan as $$
@@ -110,12 +137,14 @@ begin
   if longhaul.promote(p_limit) > 0 then did := 'promoted';
   elsif exists (select 1 from longhaul.intake) then
     if longhaul.take_intake(p_limit) > 0 then did := 'taken'; end if;
+  elsif longhaul.expire(p_limit) > 0 then did := 'expired';
   elsif exists (select 1 from longhaul.live l where l.state = 'running' and l.expires_at < clock_timestamp()) then
     if (select count(*) from longhaul.sweep(p_limit, p_crashes_max, p_can_isolate)) > 0 then did := 'swept'; end if;
   end if;
+  if did is null then perform longhaul.reopen_gates(); end if;
   return query select did,
-    exists (select 1 from longhaul.lanes l where l.runnable and l.queue = any(p_queues) and l.build = p_build),
-    case when p_can_isolate then array(select l.run_id from longhaul.live l where l.isolate and l.state = 'queued' limit 4) else '{}' end,
+    exists (select 1 from longhaul.turns t where t.runnable and t.queue = any(p_queues) and t.build = p_build),
+    case when p_can_isolate then longhaul.suspects(p_worker, p_queues, p_build) else '{}' end,
     case when exists (select 1 from longhaul.cancel_cascade) then longhaul.cascade_children(100) else '{}' end,
     (select least(extract(epoch from min(d.due_at) - clock_timestamp()) * 1000, 3600000)::int from longhaul.later d having min(d.due_at) is not null);
 end $$;

@@ -2,18 +2,18 @@
 
 -- Copies the entries in p_keep (source seqs, in order), renumbered from 1, under epoch 0. The new run has no parent and no thread.
 create function longhaul.fork(p_new uuid, p_source uuid, p_keep int[], p_new_input boolean, p_input text, p_input_blob text) returns boolean language plpgsql as $$
-declare r longhaul.runs; l longhaul.lanes;
+declare r longhaul.runs;
 begin
   -- a repeat after a lost answer
   if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
   select * into r from longhaul.runs x where x.run_id = p_source;
   if not found then return false; end if;
-  select * into l from longhaul.lanes x where x.lane_id = r.lane_id;
   perform longhaul.submit(
     array[p_new], array[p_new], array[null::uuid], array[null::text], array[0::smallint], array[false], array[p_source],
-    array[r.tenant_id], array[r.agent], array[r.build], array[r.queue], array[l.band], array[r.priority], array[null::uuid], array[false],
+    array[r.tenant_id], array[r.agent], array[r.build], array[r.queue],
+    array[(select t.band from longhaul.lanes n join longhaul.turns t using (turn_id) where n.lane_id = r.lane_id)], array[r.concurrency_key], array[r.priority], array[null::uuid], array[false],
     array[null::text], array[null::text], array[case when p_new_input then p_input else r.input end],
-    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz]);
+    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], false);
   insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob, at)
   select p_new, k.place, 0, j.kind, j.key, j.body, j.blob, j.at
     from unnest(p_keep) with ordinality k(seq, place) join longhaul.journal j on j.run_id = p_source and j.seq = k.seq;

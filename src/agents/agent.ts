@@ -1,8 +1,9 @@
 // How an agent is declared: a name, the shapes of what goes in and out, its limits, and an ordinary async function.
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { BANDS } from "../domain/band.ts";
 import { fail } from "../domain/errors.ts";
 import { checkName } from "../domain/key.ts";
-import type { Agent, AgentLimits, Ctx } from "./ctx.ts";
+import type { Agent, AgentConcurrency, AgentLimits, Band, Ctx } from "./ctx.ts";
 
 export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   /** Unique among the agents of a build: letters, digits, `_`, `-`, `.`. */
@@ -14,6 +15,10 @@ export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   readonly limits?: AgentLimits;
   /** Queue its runs go to unless the submit says otherwise. Default `default`. */
   readonly queue?: string;
+  /** How many runs may be in flight at once: in all, or also for each tenant and key. A number is the limit in all. Default unlimited. */
+  readonly concurrency?: number | AgentConcurrency;
+  /** Which runs workers take first, unless the tenant's plan names a band. Default `normal`; children are like their parents. */
+  readonly band?: Band;
   readonly run: (ctx: Ctx, input: InputOf<I>) => Promise<O> | O;
 }
 
@@ -36,12 +41,25 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
       throw fail("AGENT_INVALID", { agent: definition.name, problem: `limits.${name} must be a number above 0` });
     }
   }
+  const concurrency =
+    typeof definition.concurrency === "number" ? { limit: definition.concurrency } : (definition.concurrency ?? {});
+  for (const [name, value] of Object.entries(concurrency)) {
+    if (!Number.isInteger(value) || value < 0 || value > 2_147_483_647) {
+      const problem = `concurrency.${name} must be a whole number from 0 to 2,147,483,647`;
+      throw fail("AGENT_INVALID", { agent: definition.name, problem });
+    }
+  }
+  if (definition.band !== undefined && !BANDS.includes(definition.band)) {
+    throw fail("AGENT_INVALID", { agent: definition.name, problem: `band must be one of ${BANDS.join(", ")}` });
+  }
   return Object.freeze({
     name: definition.name,
     description: definition.description ?? null,
     schema: definition.input ?? null,
     limits: definition.limits ?? {},
     queue: definition.queue ?? "default",
+    concurrency,
+    band: definition.band ?? null,
     run: definition.run as Agent<SubmittedOf<I>, O>["run"],
   });
 }

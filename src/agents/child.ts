@@ -1,4 +1,6 @@
 // Children as an agent's code sees them.
+import { bandNumber } from "../domain/band.ts";
+import { checkKey } from "../domain/key.ts";
 import { encodeValue } from "../domain/value.ts";
 import { awaitChild, type ChildSpec } from "../engine/children.ts";
 import type { Execution } from "../engine/execution.ts";
@@ -34,6 +36,8 @@ export async function childSpec(agent: AnyAgent | string, input: unknown, option
     agent: typeof agent === "string" ? agent : agent.name,
     input: encodeValue(value),
     queue: options.queue ?? known?.queue ?? "default",
+    band: known === null ? null : bandNumber(known.band),
+    concurrencyKey: options.concurrencyKey === undefined ? "" : checkKey("concurrency key", options.concurrencyKey),
     priority: options.priority ?? 100,
     detached: options.detached ?? false,
   };

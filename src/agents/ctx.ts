@@ -1,6 +1,7 @@
 // The contract between an agent and the runtime: what an agent is, and what its code gets to call.
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Verdict } from "../domain/approval.ts";
+import type { Band } from "../domain/band.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 
@@ -18,6 +19,20 @@ export interface AgentLimits {
   readonly steps?: number;
 }
 
+/** How many runs of an agent may be in flight at once. Those that wait, for a person or a timer, do not count. */
+export interface AgentConcurrency {
+  /** In the whole installation. Default unlimited. */
+  readonly limit?: number;
+  /**
+   * Of one tenant, for each `concurrencyKey` its submits name; those that name none share one more. Default unlimited without a key,
+   * one at a time with one.
+   */
+  readonly perKey?: number;
+}
+
+/** Which of a tenant's agents workers serve first. One run in eight is taken from the other end, so that no band starves. */
+export type { Band } from "../domain/band.ts";
+
 /** A declared agent. `In` is what a submitter gives (before the schema's defaults and transforms), `Out` what a run gives back. */
 export interface Agent<In = unknown, Out = unknown> {
   readonly name: string;
@@ -25,6 +40,8 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly schema: StandardSchemaV1 | null;
   readonly limits: AgentLimits;
   readonly queue: string;
+  readonly concurrency: AgentConcurrency;
+  readonly band: Band | null;
   readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
   /** Never present: carries the type of the input. */
   readonly "~input"?: In;
@@ -66,6 +83,8 @@ export interface ApprovalOptions {
 
 export interface SpawnOptions {
   readonly queue?: string;
+  /** Runs of one agent with the same key, within the tenant, run as many at once as the agent's `concurrency.perKey` says; else one. */
+  readonly concurrencyKey?: string;
   readonly priority?: number;
   /** Goes on without its parent: not awaited at the end, not cancelled with it. Default false. */
   readonly detached?: boolean;

@@ -23,6 +23,8 @@ export type FlagSpec =
   | (FlagBase & { readonly kind: "switch" })
   /** A whole number from 0 or `min` to `max`. */
   | (FlagBase & { readonly kind: "count"; readonly min?: number; readonly max?: number })
+  /** Any number, also `0.5` and `2e6`; the command judges what it can be. */
+  | (FlagBase & { readonly kind: "number" })
   /** JSON text, `@file`, or `-` for standard input. */
   | (FlagBase & { readonly kind: "json" })
   /** Values separated by commas, or the flag several times. */
@@ -46,7 +48,7 @@ type FlagValue<Spec> = Spec extends { readonly choices: readonly (infer Choice)[
     : Choice
   : Spec extends { readonly kind: "switch" }
     ? boolean
-    : Spec extends { readonly kind: "count" }
+    : Spec extends { readonly kind: "count" | "number" }
       ? number
       : Spec extends { readonly kind: "list" }
         ? readonly string[]
@@ -63,7 +65,7 @@ export type InputOf<A extends Args, F extends Flags> = {
 export type View<Data> =
   Data extends AsyncIterable<infer Item> ? (item: Item) => readonly Block[] : (data: Data) => readonly Block[];
 
-export type Group = "Run" | "Runs" | "People" | "Installation";
+export type Group = "Run" | "Runs" | "People" | "Keys" | "Installation";
 
 export interface Example {
   readonly line: string;

@@ -9,7 +9,7 @@ const agents: FlagSpec = {
 };
 const retention = ["retention", "retentionFailed", "retentionThreads"] as const;
 const worker = ["build", "slots", "queues", "drainMs", "leaseMs", "stallMs", ...retention, "logLevel"] as const;
-const server = ["port", "host", "hosts", "origins", "allowPublic"] as const;
+const server = ["port", "host", "hosts", "origins", "auth", "allowPublic"] as const;
 const SIGNALS = "Ctrl-C or SIGTERM drains and ends it; the second one ends it at once.";
 
 export const serveCommands = [
@@ -54,6 +54,7 @@ export const serveCommands = [
     flags: { agents },
     settings: [...databaseSettings, ...server, "build", "logLevel"],
     examples: [
+      { says: "For clients with keys", line: "longhaul server --host 0.0.0.0 --port 8080 --auth keys" },
       { says: "Behind a proxy that knows who asks", line: "longhaul server --host 0.0.0.0 --port 8080 --allow-public" },
     ],
     load: async () => (await import("./serve.ts")).server,

@@ -1,7 +1,9 @@
 // Every command of the program, in the order of `longhaul --help`.
 import type { AnyCommand } from "./command.ts";
 import { installationCommands } from "./commands-installation.ts";
+import { keyCommands } from "./commands-keys.ts";
 import { peopleCommands } from "./commands-people.ts";
+import { planCommands } from "./commands-plan.ts";
 import { runCommands } from "./commands-runs.ts";
 import { serveCommands } from "./commands-serve.ts";
 
@@ -9,5 +11,7 @@ export const commands: readonly AnyCommand[] = [
   ...serveCommands,
   ...runCommands,
   ...peopleCommands,
+  ...keyCommands,
   ...installationCommands,
+  ...planCommands,
 ];

@@ -1,5 +1,5 @@
 // What a command may use beside its input: the project, a log, and word of Ctrl-C.
-import type { Logger } from "../engine/worker.ts";
+import type { Logger } from "../engine/worker-options.ts";
 import type { Project } from "../runtime/project.ts";
 import type { SettingName } from "../runtime/settings.ts";
 import { listenForStop, type Stop } from "./stop.ts";

@@ -1,7 +1,7 @@
 // The installation a command talks to: a database that is named, the embedded one that runs, or one started for the purpose.
 
 import { fail } from "../domain/errors.ts";
-import type { Logger } from "../engine/worker.ts";
+import type { Logger } from "../engine/worker-options.ts";
 import type { Tenant } from "../runtime/api.ts";
 import type { LonghaulProcess } from "../runtime/connect.ts";
 import type { Project } from "../runtime/project.ts";

@@ -1,7 +1,7 @@
 // The embedded database of an installation, kept alive: when its process dies it is started again, at the same address.
 import { setTimeout as delay } from "node:timers/promises";
 import { type EmbeddedOptions, type EmbeddedPostgres, startEmbedded } from "../embedded/index.ts";
-import type { Logger } from "../engine/worker.ts";
+import type { Logger } from "../engine/worker-options.ts";
 
 const LOOK_MS = 1_000;
 

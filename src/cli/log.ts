@@ -1,7 +1,7 @@
 // The log of a process on standard error: lines for people on a terminal, JSON for machines elsewhere.
 import type { WriteStream } from "node:tty";
 import { type DestinationStream, pino, stdSerializers } from "pino";
-import type { Logger } from "../engine/worker.ts";
+import type { Logger } from "../engine/worker-options.ts";
 import { LOG_LEVELS, type LogLevel } from "../runtime/settings.ts";
 import type { ServerLog } from "../server/index.ts";
 import { line, type Tone, toned } from "./blocks.ts";

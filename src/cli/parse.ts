@@ -20,6 +20,8 @@ export function parserOf(flag: FlagSpec): Parser | undefined {
       return (text, previous) => [...listSoFar(previous), ...split(text)];
     case "count":
       return (text) => count(text, flag.min ?? 0, flag.max ?? Number.MAX_SAFE_INTEGER);
+    case "number":
+      return number;
     case "json":
       return parseJson;
   }
@@ -68,6 +70,12 @@ function count(text: string, min: number, max: number): number {
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;
   const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
   throw new InvalidArgumentError(`It must be a whole number ${range}`);
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("It must be a number");
 }
 
 const split = (text: string): string[] =>

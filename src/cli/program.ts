@@ -21,6 +21,7 @@ export interface Invocation {
 const GROUPS: Readonly<Record<string, string>> = {
   runs: "Submit runs, look at them, and move them",
   approvals: "Answer the questions that agents ask people",
+  keys: "Make and end the API keys of tenants",
 };
 
 /**
@@ -137,6 +138,7 @@ export function flagWords(flag: string, spec: FlagSpec): string {
 const placeholders = {
   text: "text",
   count: "n",
+  number: "n",
   json: "json",
   list: "names",
   choices: "names",

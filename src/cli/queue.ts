@@ -7,6 +7,9 @@ export function listQueues(_input: object, context: Context): Promise<QueueView[
   return withInstallation(context, (_, { longhaul }) => longhaul.queues());
 }
 
-export function listWorkers(_input: object, context: Context): Promise<WorkerView[]> {
-  return withInstallation(context, (_, { longhaul }) => longhaul.workers());
+/** The register keeps stopped workers for a day; who looks at it mostly wants those that carry, or should carry, something. */
+export function listWorkers({ all }: { readonly all?: boolean | undefined }, context: Context): Promise<WorkerView[]> {
+  return withInstallation(context, async (_, { longhaul }) =>
+    (await longhaul.workers()).filter(({ state }) => all === true || state !== "stopped"),
+  );
 }

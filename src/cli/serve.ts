@@ -58,6 +58,7 @@ export async function connectServer(context: Context, project: Project, url: str
 export async function listen(context: Context, project: Project, longhaul: Longhaul): Promise<RunningServer> {
   const [{ serve }, { serverLog }] = await Promise.all([import("../server/index.ts"), import("./log.ts")]);
   const { host, port, hosts, origins, allowPublic } = project.settings;
+  const auth = project.settings.auth === "keys" ? "keys" : undefined;
   const log = serverLog(await context.log(project));
-  return await serve({ longhaul, host, port, hosts, origins, allowPublic, log, version: programVersion() });
+  return await serve({ longhaul, host, port, hosts, origins, auth, allowPublic, log, version: programVersion() });
 }

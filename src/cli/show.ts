@@ -6,7 +6,7 @@ import type { RunStatus } from "../domain/run.ts";
 import { type Cell, type Tone, type Toned, toned } from "./blocks.ts";
 
 const statusTones: Readonly<
-  Record<RunStatus | ApprovalStatus | "retrying" | "active" | "draining" | "stopped" | "lost", Tone>
+  Record<RunStatus | ApprovalStatus | "retrying" | "active" | "draining" | "stopped" | "lost" | "revoked", Tone>
 > = {
   queued: "plain",
   running: "info",
@@ -24,6 +24,7 @@ const statusTones: Readonly<
   draining: "warn",
   stopped: "dim",
   lost: "bad",
+  revoked: "bad",
 };
 
 export function status(name: keyof typeof statusTones): Toned {

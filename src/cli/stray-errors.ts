@@ -1,5 +1,5 @@
 // Errors that no code caught, in a process that has the user's agents in it.
-import type { Logger } from "../engine/worker.ts";
+import type { Logger } from "../engine/worker-options.ts";
 
 /**
  * Decides what they cost. A rejected promise that nobody awaited costs a line in the log: which run let go of it is not known, and its

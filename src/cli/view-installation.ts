@@ -51,7 +51,7 @@ export function viewWorkers(workers: readonly WorkerView[]): Block[] {
         },
         { title: "agents", flexible: true, cell: (one) => one.agents.join(", ") },
       ],
-      "No workers. Start one: longhaul worker",
+      "No workers are at work. Start one: longhaul worker",
     ),
   ];
 }

@@ -55,6 +55,9 @@ export interface Entry {
   readonly at: Date;
 }
 
+/** What a replay needs of an entry. */
+export type Recorded = Omit<Entry, "epoch" | "at">;
+
 /** Entries that settle something the agent's code waits for. Replay gives them back in exactly this order. */
 export const SETTLING: ReadonlySet<number> = new Set([KIND.step, KIND.received, KIND.spawned, KIND.state]);
 

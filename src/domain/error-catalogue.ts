@@ -26,6 +26,36 @@ export const catalogue = {
     hint: "Known agents: {known}. Check the name, or add the agent to longhaul.config.ts.",
     retryable: false,
   },
+  API_KEY_ENDED: {
+    status: 409,
+    message: "API key {key} cannot be rotated: {reason}.",
+    hint: "Make a new one with `longhaul keys create`, or look for one that lives: longhaul keys list.",
+    retryable: false,
+  },
+  API_KEY_EXPIRED: {
+    status: 401,
+    message: "API key {key} has expired.",
+    hint: "Use its successor if it was rotated, or make a new one with `longhaul keys create`.",
+    retryable: false,
+  },
+  API_KEY_NOT_FOUND: {
+    status: 404,
+    message: "There is no API key {key}.",
+    hint: "A key is named by the part after `lh_`: longhaul keys list.",
+    retryable: false,
+  },
+  API_KEY_REVOKED: {
+    status: 401,
+    message: "API key {key} was revoked.",
+    hint: "Ask whoever runs this installation for a new one: longhaul keys create.",
+    retryable: false,
+  },
+  API_KEY_UNKNOWN: {
+    status: 401,
+    message: "The API key is not one of this installation.",
+    hint: "Check that it was copied whole, in one header, and that it is for this server; `longhaul keys list` shows those there are.",
+    retryable: false,
+  },
   APPROVAL_EXPIRED: {
     status: 410,
     message: "Approval {approval} has expired.",
@@ -72,6 +102,18 @@ export const catalogue = {
     status: 413,
     message: "The body is larger than {limit} bytes.",
     hint: "Send less, put large data elsewhere and send its address, or raise the server's limit bodyBytesMax.",
+    retryable: false,
+  },
+  CAPACITY_FIGURES_MISSING: {
+    status: 409,
+    message: "There is too little to plan from: {found}.",
+    hint: "Plan from estimates instead (longhaul plan --tasks-per-day 1000 --run-minutes 5), or again when at least {needed}.",
+    retryable: true,
+  },
+  CAPACITY_INVALID: {
+    status: 422,
+    message: "{what} cannot be planned with {value}.",
+    hint: "Give {expected}.",
     retryable: false,
   },
   CHECKPOINT_IN_PARALLEL: {
@@ -187,6 +229,12 @@ export const catalogue = {
     status: 500,
     message: "There is no embedded PostgreSQL for this system ({platform}): {reason}.",
     hint: "Set DATABASE_URL to a PostgreSQL 14 or newer, or reinstall with optional packages: npm install --include=optional.",
+    retryable: false,
+  },
+  EXPIRY_INVALID: {
+    status: 422,
+    message: "{value} is no time at which a key can expire: {reason}.",
+    hint: 'Give a duration such as "90 days", or a date to come such as 2030-01-31.',
     retryable: false,
   },
   HISTORY_MISMATCH: {
@@ -315,6 +363,12 @@ export const catalogue = {
     hint: "Add the origin to the server's option origins if you trust it.",
     retryable: false,
   },
+  PLAN_UNKNOWN: {
+    status: 422,
+    message: "There is no plan {plan}.",
+    hint: "Leave the plan out.",
+    retryable: false,
+  },
   PORT_IN_USE: {
     status: 500,
     message: "Port {port} on {host} is taken by another program.",
@@ -330,7 +384,7 @@ export const catalogue = {
   PUBLIC_WITHOUT_AUTH: {
     status: 500,
     message: "The server would listen on {host} and ask nobody who they are.",
-    hint: "Listen on 127.0.0.1, give the server an auth function, or set allowPublic if a proxy in front of it authenticates.",
+    hint: "Make a first key with `longhaul keys create --tenant acme`, listen on 127.0.0.1, or set allowPublic if a proxy in front of it knows who asks.",
     retryable: false,
   },
   RACE_EMPTY: {
@@ -363,6 +417,12 @@ export const catalogue = {
     hint: "Check method and path; docs/reference/http.md lists them all.",
     retryable: false,
   },
+  RUN_AT_INVALID: {
+    status: 400,
+    message: "{value} is no moment at which a run may start.",
+    hint: "Give a Date that is at the latest {latest}.",
+    retryable: false,
+  },
   RUN_CANCELLED: {
     status: 409,
     message: "Run {run} was cancelled: {reason}.",
@@ -379,6 +439,12 @@ export const catalogue = {
     status: 409,
     message: "Run {run} has already ended ({status}).",
     hint: "An ended run takes no messages; retry or fork it to go on from its journal.",
+    retryable: false,
+  },
+  RUN_ID_TAKEN: {
+    status: 409,
+    message: "The id {run} cannot be used for a new run.",
+    hint: "Choose another id, or leave it out.",
     retryable: false,
   },
   RUN_NOT_FOUND: {
@@ -417,6 +483,18 @@ export const catalogue = {
     hint: "Upgrade Longhaul on this machine; a newer one has already migrated this database.",
     retryable: false,
   },
+  SCOPE_MISSING: {
+    status: 403,
+    message: "This needs the scope {scope}, which the caller does not have.",
+    hint: "Use a key that has it, or make one: longhaul keys create --scopes {scope}.",
+    retryable: false,
+  },
+  SCOPE_UNKNOWN: {
+    status: 422,
+    message: "A key cannot have the scope {scope}.",
+    hint: "Known are {known}.{fix}",
+    retryable: false,
+  },
   SERVER_CLOSING: {
     status: 503,
     message: "This server is closing.",
@@ -443,7 +521,7 @@ export const catalogue = {
   },
   STREAM_LIMIT: {
     status: 429,
-    message: "Too many streams are open here ({open}).",
+    message: "Too many streams are open here ({open} of yours).",
     hint: "Close streams that nobody reads, try again later, or add a server.",
     retryable: true,
   },
@@ -451,6 +529,18 @@ export const catalogue = {
     status: 409,
     message: "Tenant {tenant} has unfinished runs, such as {run}.",
     hint: "Stop its clients, let the runs end, or cancel them: longhaul prune --tenant {tenant} --everything --cancel --yes.",
+    retryable: true,
+  },
+  SUBMIT_RATE: {
+    status: 429,
+    message: "Tenant {tenant} submits more runs per minute than its plan allows.",
+    hint: "Wait as long as Retry-After says, or give the tenant another plan: longhaul plans list.",
+    retryable: true,
+  },
+  TENANT_FULL: {
+    status: 429,
+    message: "Tenant {tenant} has as many unfinished runs as its plan allows.",
+    hint: "Wait until some have ended, or give the tenant another plan: longhaul plans list.",
     retryable: true,
   },
   THREAD_BUSY: {
@@ -486,7 +576,7 @@ export const catalogue = {
   UNAUTHENTICATED: {
     status: 401,
     message: "The request does not say who sends it.",
-    hint: "Send a valid key.",
+    hint: "Send an API key in x-api-key, or as Authorization: Bearer; `longhaul keys create --tenant acme` makes one.",
     retryable: false,
   },
   VALUE_NOT_SERIALIZABLE: {

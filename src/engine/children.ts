@@ -1,6 +1,5 @@
 // The verb `spawn`: children are journaled and submitted in one commit, and their ends come as messages.
-import type { Entry } from "../domain/entry.ts";
-import { KIND } from "../domain/entry.ts";
+import { KIND, type Recorded } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { type Failure, fromFailure } from "../domain/failure.ts";
 import { hashInput } from "../domain/hash.ts";
@@ -20,6 +19,9 @@ export interface ChildSpec {
   /** Encoded. */
   readonly input: string;
   readonly queue: string;
+  /** Null: its parent's. */
+  readonly band: number | null;
+  readonly concurrencyKey: string;
   readonly priority: number;
   readonly detached: boolean;
 }
@@ -115,7 +117,7 @@ async function endOf(
 function replayed(
   execution: Execution,
   scope: Scope,
-  recorded: Entry,
+  recorded: Recorded,
   specs: readonly ChildSpec[],
   hash: string,
 ): Promise<string[]> {
@@ -215,7 +217,8 @@ function newChild(execution: Execution, key: string, runId: string, spec: ChildS
     agent: spec.agent,
     build: claim.build,
     queue: spec.queue,
-    band: 1,
+    band: spec.band ?? claim.band,
+    concurrencyKey: spec.concurrencyKey,
     priority: spec.priority,
     threadId: null,
     rejectIfBusy: false,
@@ -227,5 +230,6 @@ function newChild(execution: Execution, key: string, runId: string, spec: ChildS
     options: "{}",
     metadata: JSON.stringify(claim.metadata),
     runAt: null,
+    startBy: null,
   };
 }

@@ -2,6 +2,7 @@
 import { type Claimed, claimRuns } from "../store/claim.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
+import { ClaimView } from "./claim-view.ts";
 
 export interface ClaimLoopOptions {
   readonly db: Database;
@@ -9,17 +10,18 @@ export interface ClaimLoopOptions {
   readonly leaseMs: number;
   readonly build: string;
   readonly queues: readonly string[];
-  readonly freeSlots: () => number;
+  /** How many more runs of this queue may start here. */
+  readonly freeSlots: (queue: string) => number;
   /** Told when the statement that claimed them was sent. */
   readonly onClaimed: (claims: Claimed[], sentMs: number) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
 const BATCH_MAX = 50;
-const BANDS = [0, 1, 2];
 
 export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
+  readonly #views: readonly ClaimView[];
   /** There may be something to claim: a hint came, or the last batch was full. */
   #hinted = false;
   #running: Promise<void> | null = null;
@@ -28,6 +30,7 @@ export class ClaimLoop {
 
   constructor(options: ClaimLoopOptions) {
     this.#options = options;
+    this.#views = options.queues.map((queue) => new ClaimView(queue));
   }
 
   /** Something may be claimable. */
@@ -47,29 +50,34 @@ export class ClaimLoop {
   }
 
   #go(): void {
-    if (this.#running !== null || this.#stopped || this.#options.freeSlots() <= 0) return;
+    if (this.#running !== null || this.#stopped || !this.#canClaim()) return;
     this.#running = this.#fill().finally(() => {
       this.#running = null;
-      if (this.#hinted && this.#options.freeSlots() > 0) this.#go();
+      if (this.#hinted) this.#go();
     });
   }
 
+  #canClaim(): boolean {
+    return this.#options.queues.some((queue) => this.#options.freeSlots(queue) > 0);
+  }
+
+  /** Goes round the queues until each has been found empty or has no slot left. */
   async #fill(): Promise<void> {
-    const { queues, freeSlots, onClaimed, onError } = this.#options;
-    let empty = 0;
+    const { freeSlots, onClaimed, onError } = this.#options;
     this.#hinted = false;
-    while (empty < queues.length && !this.#stopped) {
-      const count = Math.min(freeSlots(), BATCH_MAX);
+    for (let idle = 0; idle < this.#views.length && !this.#stopped; ) {
+      const view = this.#views[this.#next++ % this.#views.length] as ClaimView;
+      const count = Math.min(freeSlots(view.queue), BATCH_MAX);
       if (count <= 0) {
+        // What is left there is looked for when a slot is freed.
         this.#hinted = true;
-        return;
+        idle += 1;
+        continue;
       }
-      const queue = queues[this.#next % queues.length] as string;
-      this.#next += 1;
       try {
         const sentMs = performance.now();
-        const claims = await this.#claim(queue, count);
-        empty = claims.length === 0 ? empty + 1 : 0;
+        const claims = await this.#claim(view, count);
+        idle = claims.length === 0 ? idle + 1 : 0;
         if (claims.length > 0) await onClaimed(claims, sentMs);
       } catch (error) {
         if (!isConnectionLost(error) && !isRetryable(error)) onError(error);
@@ -78,17 +86,19 @@ export class ClaimLoop {
     }
   }
 
-  #claim(queue: string, count: number): Promise<Claimed[]> {
+  async #claim(view: ClaimView, count: number): Promise<Claimed[]> {
+    const claims = await this.#ask(view, count);
+    // Turns below the floor are only passed over while there are others.
+    return claims.length > 0 || !view.drop() ? claims : this.#ask(view, count);
+  }
+
+  async #ask(view: ClaimView, count: number): Promise<Claimed[]> {
     const { db, workerId, leaseMs, build } = this.#options;
-    return claimRuns(db, {
-      workerId,
-      leaseMs,
-      queue,
-      builds: BANDS.map(() => build),
-      bands: BANDS,
-      count,
-      lanes: Math.max(8, Math.ceil(count / 5)),
-      floor: 0,
-    });
+    const { queue } = view;
+    const { bands, floors, turns } = view.look(count);
+    const builds = bands.map(() => build);
+    const claims = await claimRuns(db, { workerId, leaseMs, queue, builds, bands, floors, count, turns });
+    view.saw(claims, count);
+    return claims;
   }
 }

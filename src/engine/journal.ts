@@ -1,18 +1,11 @@
 // One run's pen: numbers the entries, keeps at most one write of the run under way, and tells the waiters in order.
-import { createHash } from "node:crypto";
 import { fail } from "../domain/errors.ts";
-import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import type { Apart } from "../store/blobs.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
-import type { Append, Extras, NewApproval, NewEntry } from "../store/journal.ts";
+import type { Append, Extras, NewEntry } from "../store/journal.ts";
 import type { AppendVerdict, Committer, News } from "./commit.ts";
-import { nextTurn } from "./timing.ts";
-
-interface Waiter {
-  readonly seq: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
+import { Draft } from "./draft.ts";
+import { Waiters } from "./waiters.ts";
 
 export interface JournalEvents {
   /** A write went through, and this is what the database said. If it is known when it was sent, it has extended the lease. */
@@ -21,14 +14,10 @@ export interface JournalEvents {
   readonly onLost: () => void;
   /** The database refuses an entry of this run: the run cannot go on. */
   readonly onBroken: (error: unknown) => void;
+  /** Somebody is about to be told that an entry is committed. */
+  readonly onTell: () => void;
   /** Entries are committed up to this one. */
   readonly onCommitted: (seq: number) => void;
-}
-
-interface Merged extends Extras {
-  readonly consumed: number[];
-  readonly approvals: NewApproval[];
-  threadState?: NonNullable<Extras["threadState"]>;
 }
 
 export class RunJournal {
@@ -43,11 +32,8 @@ export class RunJournal {
   #before = 0;
   /** False while the run sleeps: what is buffered then waits until it is claimed again. */
   #held = true;
-  #buffer: NewEntry[] = [];
-  #extras: Merged | null = null;
-  #waiters: Waiter[] = [];
-  #told: Waiter[] = [];
-  #telling = false;
+  readonly #draft: Draft;
+  readonly #waiters: Waiters;
   #line: Promise<void> = Promise.resolve();
   #scheduled = false;
   #dead = false;
@@ -64,11 +50,13 @@ export class RunJournal {
     this.#entriesMax = run.entriesMax;
     this.#committer = committer;
     this.#events = events;
+    this.#draft = new Draft(run.tenant);
+    this.#waiters = new Waiters(events.onTell);
   }
 
   /** Number of the last entry, stored or not. */
   get seq(): number {
-    return this.#committed + this.#buffer.length;
+    return this.#committed + this.#draft.length;
   }
 
   /** Number of the last entry that is stored. */
@@ -78,7 +66,7 @@ export class RunJournal {
 
   /** True when something waits to be written. */
   get hasMore(): boolean {
-    return this.#buffer.length > 0;
+    return this.#draft.length > 0;
   }
 
   /** The run was let go: nothing is written until it is claimed again. */
@@ -106,38 +94,25 @@ export class RunJournal {
    * @throws JOURNAL_FULL
    */
   buffer(kind: number, key: string | null, meta: string, value: string | null, extras?: Extras): void {
-    if (this.seq - this.#before >= this.#entriesMax)
-      throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
-    this.#buffer.push(this.compose(kind, key, meta, value));
-    if (extras !== undefined) this.#merge(extras);
+    this.#makeRoom();
+    this.#draft.add(this.compose(kind, key, meta, value), extras);
   }
 
   /** Adds an entry that is composed already, and waits until it is committed. */
   add(entry: NewEntry, extras?: Extras): Promise<void> {
-    if (this.seq - this.#before >= this.#entriesMax)
-      throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
-    this.#buffer.push(entry);
-    if (extras !== undefined) this.#merge(extras);
+    this.#makeRoom();
+    this.#draft.add(entry, extras);
     return this.#committedUpTo(this.seq);
   }
 
   /** An entry with its value inline or under a hash; then it brings the value along. */
   compose(kind: number, key: string | null, meta: string, value: string | null): NewEntry {
-    if (
-      value !== null &&
-      value.length > INLINE_VALUE_BYTES_MAX / 4 &&
-      Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX
-    ) {
-      const apart = this.apart(value);
-      return { kind, key, body: `{${meta}}`, blob: apart.hash, apart };
-    }
-    const separator = meta !== "" && value !== null ? "," : "";
-    return { kind, key, body: `{${meta}${separator}${value === null ? "" : `"v":${value}`}}`, blob: null };
+    return this.#draft.compose(kind, key, meta, value);
   }
 
   /** A large value under its hash, for the statement that refers to it. */
   apart(value: string): Apart {
-    return { tenant: this.tenant, hash: createHash("sha256").update(value).digest("hex"), body: value };
+    return this.#draft.apart(value);
   }
 
   /** Adds an entry and waits until it is committed. */
@@ -155,7 +130,7 @@ export class RunJournal {
 
   /** Waits until everything so far is committed. */
   async settled(): Promise<void> {
-    if (this.#buffer.length > 0) await this.#committedUpTo(this.seq);
+    if (this.#draft.length > 0) await this.#committedUpTo(this.seq);
     await this.#line;
   }
 
@@ -194,40 +169,33 @@ export class RunJournal {
   }
 
   /** What is buffered and not yet written, for a farewell that writes it. Call inside `exclusive` only. */
-  takeRest(): { entries: NewEntry[]; consumed: number[] } {
-    const entries = this.#buffer;
-    this.#buffer = [];
-    const consumed = this.#extras?.consumed ?? [];
-    this.#extras = null;
-    return { entries, consumed };
+  takeRest(): { entries: NewEntry[]; consumed: readonly number[] } {
+    const { entries, extras } = this.#draft.take();
+    return { entries, consumed: extras?.consumed ?? [] };
   }
 
   /** What `takeRest` gave, when the farewell did not come about. Call inside `exclusive` only. */
   putBack(entries: readonly NewEntry[], consumed: readonly number[]): void {
-    this.#buffer.unshift(...entries);
-    if (consumed.length > 0) this.#merge({ consumed });
+    this.#draft.putBack(entries, consumed.length === 0 ? null : { consumed });
   }
 
   /** Nothing of this run is written any more. */
   kill(): void {
     this.#dead = true;
-    this.#buffer = [];
-    this.#waiters = [];
-    this.#told = [];
+    this.#draft.clear();
+    this.#waiters.clear();
   }
 
   #committedUpTo(seq: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ seq, resolve, reject });
-      this.flush();
-    });
+    const committed = this.#waiters.until(seq);
+    this.flush();
+    return committed;
   }
 
-  #merge(extras: Extras): void {
-    this.#extras ??= { consumed: [], approvals: [] };
-    this.#extras.consumed.push(...(extras.consumed ?? []));
-    this.#extras.approvals.push(...(extras.approvals ?? []));
-    if (extras.threadState !== undefined) this.#extras.threadState = extras.threadState;
+  /** @throws JOURNAL_FULL */
+  #makeRoom(): void {
+    if (this.seq - this.#before >= this.#entriesMax)
+      throw fail("JOURNAL_FULL", { run: this.runId, limit: this.#entriesMax });
   }
 
   #inLine<T>(work: () => Promise<T>): Promise<T> {
@@ -241,11 +209,9 @@ export class RunJournal {
 
   async #write(): Promise<void> {
     this.#scheduled = false;
-    if (this.#dead || !this.#held || this.#buffer.length === 0) return;
-    const append: Append = { runId: this.runId, epoch: this.epoch, first: this.#committed + 1, entries: this.#buffer };
-    const extras = this.#extras;
-    this.#buffer = [];
-    this.#extras = null;
+    if (this.#dead || !this.#held || this.#draft.length === 0) return;
+    const { entries, extras } = this.#draft.take();
+    const append: Append = { runId: this.runId, epoch: this.epoch, first: this.#committed + 1, entries };
     // What is buffered from here on is numbered after this write: it is the only one under way.
     this.#committed += append.entries.length;
     try {
@@ -269,19 +235,6 @@ export class RunJournal {
     const upTo = append.first + append.entries.length - 1;
     this.#events.onCommitted(upTo);
     this.#events.onNews(verdict, verdict.sentMs);
-    this.#told.push(...this.#waiters.filter((w) => w.seq <= upTo));
-    this.#waiters = this.#waiters.filter((w) => w.seq > upTo);
-    if (!this.#telling) void this.#tell();
-  }
-
-  /** One waiter per turn, in order of the entries: what follows from one happens before the next hears, as in a replay. */
-  async #tell(): Promise<void> {
-    this.#telling = true;
-    this.#told.sort((a, b) => a.seq - b.seq);
-    for (let waiter = this.#told.shift(); waiter !== undefined; waiter = this.#told.shift()) {
-      waiter.resolve();
-      if (this.#told.length > 0) await nextTurn();
-    }
-    this.#telling = false;
+    this.#waiters.committed(upTo);
   }
 }

@@ -1,10 +1,14 @@
 // What a run remembers: its journal since the last checkpoint, given back to the code in exactly the order in which it was recorded.
-import { type Entry, KIND, SETTLING } from "../domain/entry.ts";
+import { KIND, type Recorded, SETTLING } from "../domain/entry.ts";
 import { decodeValue } from "../domain/value.ts";
-import { codeStandsStill, nextTurn } from "./timing.ts";
+import type { Turns } from "./scope.ts";
+import { whenCodeStandsStill } from "./timing.ts";
+
+/** So many entries are given in one turn of the event loop: a long journal must not keep the other runs of the process waiting. */
+const TURN_EVERY = 250;
 
 /** Called with the recorded entry when its turn has come; replay goes on when the promise settles. */
-type Hand = (entry: Entry) => void | Promise<void>;
+type Hand = (entry: Recorded) => void | Promise<void>;
 
 export interface Attempts {
   /** Attempts that failed. */
@@ -28,19 +32,22 @@ export class Replay {
   readonly openChildren: readonly (readonly [string, string])[];
   /** Children spawned before the checkpoint. */
   readonly childrenBefore: number;
-  readonly #recorded = new Map<string, Entry>();
-  readonly #order: Entry[] = [];
+  readonly #recorded = new Map<string, Recorded>();
+  readonly #order: Recorded[] = [];
   readonly #attempts = new Map<string, Attempts>();
-  readonly #values = new Map<string, Entry>();
-  readonly #checkpoint: Entry | undefined;
+  readonly #values = new Map<string, Recorded>();
+  readonly #checkpoint: Recorded | undefined;
   /** Values that lie apart and are asked for without waiting, by hash. */
   readonly #loaded = new Map<string, unknown>();
   readonly #waits = new Map<string, OpenedWait>();
   readonly #emitted = new Set<string>();
   readonly #requested = new Map<string, Hand>();
   readonly #parked: { readonly key: string; readonly go: () => void }[] = [];
+  readonly #turns: Turns;
   readonly #onStuck: (problem: string) => void;
   readonly #graceMs: number;
+  readonly #giveNext = (): void => this.#give();
+  readonly #pumpNext = (): void => this.#pump();
   #head = 0;
   #pumping = false;
   #stuckTimer: NodeJS.Timeout | undefined;
@@ -49,7 +56,8 @@ export class Replay {
    * @param entries Since the last checkpoint (that one included), in order.
    * @param graceMs How long the code may do other things before a recorded step that it does not ask for counts as a mismatch.
    */
-  constructor(entries: readonly Entry[], graceMs: number, onStuck: (problem: string) => void) {
+  constructor(entries: readonly Recorded[], turns: Turns, graceMs: number, onStuck: (problem: string) => void) {
+    this.#turns = turns;
     this.#graceMs = graceMs;
     this.#onStuck = onStuck;
     for (const entry of entries) if (entry.kind !== KIND.checkpoint) this.#remember(entry);
@@ -81,7 +89,7 @@ export class Replay {
     return this.#head >= this.#order.length;
   }
 
-  find(key: string): Entry | undefined {
+  find(key: string): Recorded | undefined {
     return this.#recorded.get(key);
   }
 
@@ -105,7 +113,7 @@ export class Replay {
   /** Gives a recorded entry to its asker when everything recorded before it has been given. */
   request(key: string, hand: Hand): void {
     this.#requested.set(key, hand);
-    if (!this.#pumping) void this.#pump();
+    if (!this.#pumping) this.#pump();
   }
 
   /** Resolves when everything recorded has been given; undefined when that is so already. New work starts only then. */
@@ -131,11 +139,11 @@ export class Replay {
     this.#parked.length = 0;
   }
 
-  #valueOf(entry: Entry): unknown {
+  #valueOf(entry: Recorded): unknown {
     return entry.blob === null ? metaOf(entry)["v"] : this.#loaded.get(entry.blob);
   }
 
-  #remember(entry: Entry): void {
+  #remember(entry: Recorded): void {
     const key = entry.key;
     if (key === null) return;
     if (SETTLING.has(entry.kind)) {
@@ -154,24 +162,38 @@ export class Replay {
     } else if (entry.kind === KIND.emit) this.#emitted.add(key);
   }
 
-  async #pump(): Promise<void> {
-    this.#pumping = true;
-    for (let entry = this.#order[this.#head]; entry !== undefined; entry = this.#order[this.#head]) {
-      if (!this.#requested.has(entry.key ?? "")) break;
-      // At the first execution the database came between: whatever the code does without waiting for anything happened before.
-      await codeStandsStill();
-      const hand = this.#requested.get(entry.key ?? "");
-      if (hand === undefined) break;
-      this.#requested.delete(entry.key ?? "");
-      this.#head += 1;
-      const handed = hand(entry);
-      if (handed !== undefined) await handed;
-      // What follows from this entry happens before the next is given. With one asker there is nothing to keep apart.
-      if (this.#requested.size > 0 || this.#parked.length > 0) await nextTurn();
-    }
-    this.#pumping = false;
-    if (this.done) for (const parked of this.#parked.splice(0)) parked.go();
+  /** Gives the next entry when the code stands still, if somebody has asked for it. */
+  #pump(): void {
+    this.#pumping = this.#isAsked(this.#order[this.#head]);
+    if (this.#pumping) whenCodeStandsStill(this.#giveNext);
+    else if (this.done) for (const parked of this.#parked.splice(0)) parked.go();
     else this.#watch();
+  }
+
+  #give(): void {
+    const entry = this.#order[this.#head];
+    const hand = this.#requested.get(entry?.key ?? "");
+    if (entry === undefined || hand === undefined) {
+      this.#pump();
+      return;
+    }
+    this.#requested.delete(entry.key ?? "");
+    this.#head += 1;
+    this.#turns.pass();
+    const handed = hand(entry);
+    if (handed === undefined) this.#goOn();
+    else void handed.then(() => this.#goOn());
+  }
+
+  /** What follows from an entry happens before the next is given. With one asker there is nothing to keep apart. */
+  #goOn(): void {
+    if (this.#head % TURN_EVERY === 0) setImmediate(this.#pumpNext);
+    else if (this.#requested.size > 0 || this.#parked.length > 0) whenCodeStandsStill(this.#pumpNext);
+    else this.#pump();
+  }
+
+  #isAsked(entry: Recorded | undefined): boolean {
+    return entry !== undefined && this.#requested.has(entry.key ?? "");
   }
 
   /** New work is asked for while something recorded is not: give the code time to ask, then call it a mismatch. */
@@ -195,10 +217,10 @@ export class Replay {
 }
 
 /** The decoded body of an entry: its members, and `v` where the value is inline. */
-export function metaOf(entry: Entry): Record<string, unknown> {
+export function metaOf(entry: Recorded): Record<string, unknown> {
   return entry.body === null ? {} : (decodeValue(entry.body) as Record<string, unknown>);
 }
 
-export function describe(entry: Entry): string {
+export function describe(entry: Recorded): string {
   return `step ${entry.key} (entry ${entry.seq})`;
 }

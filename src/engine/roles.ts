@@ -40,6 +40,8 @@ export interface OwnerOf<Run> {
   onReleased(execution: Run): void;
   /** The run is no longer this worker's business. */
   onOver(execution: Run): void;
+  /** The run has recorded something new, for the first time since its claim. */
+  onProgress(execution: Run): void;
   /** A write that was sent at this moment has extended the run's lease. */
   onLeaseExtended(execution: Run, sentMs: number): void;
   /** Whether the run's lease can be relied on: while it is trusted, whatever starts now does not happen twice. */

@@ -6,7 +6,10 @@ function escapeName(name: string): string {
   return name.replace(/[%/#@]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 }
 
-/** Tells whether two requests came in the same turn of the event loop, where their order is the code's own. */
+/**
+ * Tells whether two requests came in the same turn, where their order is the code's own. A turn ends with the event loop's, and
+ * whenever something recorded is told to the code: in a replay, which gives many entries in one turn of the loop, as before it.
+ */
 export class Turns {
   #turn = 0;
   #scheduled = false;
@@ -20,6 +23,11 @@ export class Turns {
       });
     }
     return this.#turn;
+  }
+
+  /** The code is told something recorded: what it asks for now follows from that. */
+  pass(): void {
+    this.#turn += 1;
   }
 }
 

@@ -1,8 +1,7 @@
 // The verb `step`: runs a body, records its outcome once, tries again as the policy says.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { formatDuration } from "../domain/duration.ts";
-import type { Entry } from "../domain/entry.ts";
-import { KIND } from "../domain/entry.ts";
+import { KIND, type Recorded } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { type Failure, fromFailure, toFailure } from "../domain/failure.ts";
 import { hashInput } from "../domain/hash.ts";
@@ -41,18 +40,19 @@ export async function performStep(execution: Execution, scope: Scope, spec: Step
 }
 
 /** The recorded outcome in its turn. */
-function replayed(execution: Execution, scope: Scope, recorded: Entry, hash: string | null): Promise<unknown> {
+function replayed(execution: Execution, scope: Scope, recorded: Recorded, hash: string | null): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    execution.replay.request(recorded.key ?? "", async (entry) => {
+    execution.replay.request(recorded.key ?? "", (entry) => {
       const meta = metaOf(entry);
       if (((meta["h"] as string | undefined) ?? null) !== hash) {
         execution.mismatch(`the input of step ${entry.key} (entry ${entry.seq}) is not the one that was recorded`);
         return;
       }
-      const value = entry.kind === KIND.step ? await execution.values.ofEntry(entry) : undefined;
-      if (scope.closed) return;
-      if (meta["f"] === true) reject(fromFailure(value as Failure));
-      else resolve(value);
+      return execution.values.use(entry, meta, (value) => {
+        if (scope.closed) return;
+        if (meta["f"] === true) reject(fromFailure(value as Failure));
+        else resolve(value);
+      });
     });
   });
 }

@@ -1,11 +1,11 @@
 // The tick: once a second each worker does what time has made due, and looks for work in case a hint was lost.
-import type { ChildProcess } from "node:child_process";
 import { CRASHES_BEFORE_ISOLATION } from "../domain/limits.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
-import { freeWorker, tick } from "../store/sweep.ts";
+import { tick } from "../store/sweep.ts";
 import type { Doorbell } from "./doorbell.ts";
-import { newId } from "./ids.ts";
+import { chores, Housekeeping } from "./housekeeping.ts";
+import { type Isolate, Isolation } from "./isolation.ts";
 
 export interface TickerOptions {
   readonly db: Database;
@@ -14,7 +14,7 @@ export interface TickerOptions {
   readonly queues: readonly string[];
   readonly build: string;
   readonly tickMs: number;
-  readonly isolate: ((runId: string, workerId: string) => ChildProcess) | null;
+  readonly isolate: Isolate | null;
   readonly onRunnable: () => void;
   /** Runs became claimable that another worker may be waiting for. */
   readonly onMoved: () => void;
@@ -28,7 +28,8 @@ const POLL_MS = 200;
 
 export class Ticker {
   readonly #options: TickerOptions;
-  readonly #isolating = new Set<string>();
+  readonly #isolation: Isolation;
+  readonly #housekeeping: Housekeeping;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #ticking = false;
@@ -37,6 +38,8 @@ export class Ticker {
 
   constructor(options: TickerOptions) {
     this.#options = options;
+    this.#isolation = new Isolation({ ...options, onRoom: () => this.due(0) });
+    this.#housekeeping = new Housekeeping(chores(options.db, options.log));
   }
 
   start(): void {
@@ -94,33 +97,11 @@ export class Ticker {
         if (more) onMoved();
         if (done.runnable) onRunnable();
         for (const child of done.children) cancelChild(child);
-        for (const runId of done.isolated) this.#isolate(runId);
+        this.#isolation.try(done.isolated);
       }
+      await this.#housekeeping.round();
     } catch (error) {
       if (!isConnectionLost(error) && !isRetryable(error)) log("error", "the tick failed", { error });
     }
-  }
-
-  /** One suspicious run at a time, each in a process of its own. */
-  #isolate(runId: string): void {
-    const { db, isolate, log } = this.#options;
-    if (isolate === null || this.#isolating.size > 0) return;
-    this.#isolating.add(runId);
-    log("warn", "a run whose process died twice is tried alone", { runId });
-    const workerId = newId();
-    const process = isolate(runId, workerId);
-    const ended = (): void => {
-      this.#isolating.delete(runId);
-      // What it still holds need not wait for its lease to lapse.
-      freeWorker(db, workerId).then(
-        () => this.due(0),
-        () => undefined,
-      );
-    };
-    process.once("exit", ended);
-    process.once("error", (error) => {
-      log("error", "the process for an isolated run could not be started", { runId, error });
-      ended();
-    });
   }
 }

@@ -27,11 +27,13 @@ export async function performTransaction(
     const recorded = execution.replay.find(key);
     if (recorded !== undefined) {
       return await new Promise((resolve, reject) => {
-        execution.replay.request(key, async (entry) => {
-          const value = await execution.values.ofEntry(entry);
-          if (scope.closed) return;
-          if (metaOf(entry)["f"] === true) reject(fromFailure(value as ReturnType<typeof toFailure>));
-          else resolve(value);
+        execution.replay.request(key, (entry) => {
+          const meta = metaOf(entry);
+          return execution.values.use(entry, meta, (value) => {
+            if (scope.closed) return;
+            if (meta["f"] === true) reject(fromFailure(value as ReturnType<typeof toFailure>));
+            else resolve(value);
+          });
         });
       });
     }

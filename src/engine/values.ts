@@ -1,5 +1,5 @@
 // Reading what is stored: a value lies inline or apart, a child's large output apart from how the child ended.
-import type { Entry } from "../domain/entry.ts";
+import type { Recorded } from "../domain/entry.ts";
 import { decodeValue } from "../domain/value.ts";
 import { getBlob } from "../store/blobs.ts";
 import { type Committer, untilAnswered } from "./commit.ts";
@@ -29,9 +29,9 @@ export class Values {
     }
   }
 
-  /** The value of an entry. */
-  async ofEntry(entry: Entry): Promise<unknown> {
-    return entry.blob === null ? metaOf(entry)["v"] : await this.load(null, entry.blob);
+  /** Uses the value of an entry that is decoded already: at once if it lies inline, so that a replay need not wait. */
+  use(entry: Recorded, meta: Readonly<Record<string, unknown>>, use: (value: unknown) => void): void | Promise<void> {
+    return entry.blob === null ? use(meta["v"]) : this.load(null, entry.blob).then(use);
   }
 
   /** What a message says. */
@@ -42,9 +42,10 @@ export class Values {
   }
 
   /** The same from the entry that recorded its coming. */
-  async ofReceived(entry: Entry): Promise<unknown> {
+  async ofReceived(entry: Recorded): Promise<unknown> {
     const meta = metaOf(entry);
-    if (entry.blob === null || !("m" in meta)) return this.ofEntry(entry);
+    if (entry.blob === null) return meta["v"];
+    if (!("m" in meta)) return this.load(null, entry.blob);
     return { ...(meta["m"] as Record<string, unknown>), output: await this.load(null, entry.blob) };
   }
 }

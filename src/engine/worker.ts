@@ -1,62 +1,25 @@
 // A worker: claims runs, executes them side by side, keeps their leases, and hands them over when it must stop.
-import type { ChildProcess } from "node:child_process";
 import { hostname } from "node:os";
-import type { Entry } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
 import { type Claimed, claimIsolated } from "../store/claim.ts";
-import type { Database } from "../store/database.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
-import { readForReplay, readInbox, readNews } from "../store/journal.ts";
-import type { RetentionPolicy } from "../store/retention.ts";
-import { readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
-import { readThreadStates } from "../store/threads.ts";
+import { readInbox, readNews } from "../store/journal.ts";
+import { clearSuspicion, readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
 import { ClaimLoop } from "./claim.ts";
-import { Committer, untilAnswered } from "./commit.ts";
-import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
-import { Execution, type ExecutionOwner, type Programs } from "./execution.ts";
+import { ColdStart } from "./cold-start.ts";
+import { Committer, type News, untilAnswered } from "./commit.ts";
+import type { HintHandler, Topic } from "./doorbell.ts";
+import type { Execution, ExecutionOwner, Programs } from "./execution.ts";
+import { Hands } from "./hands.ts";
 import { LeaseKeeper } from "./lease.ts";
-import { missingProgram } from "./program.ts";
 import { RetentionRounds } from "./retention.ts";
 import type { ExecutionSettings, Standing } from "./roles.ts";
+import { Slots } from "./slots.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
 import { WarmRuns } from "./warm.ts";
-
-export type Logger = (
-  level: "debug" | "info" | "warn" | "error",
-  message: string,
-  fields?: Record<string, unknown>,
-) => void;
-
-export interface WorkerOptions {
-  readonly db: Database;
-  readonly doorbell: Doorbell;
-  readonly programs: Programs;
-  readonly workerId: string;
-  readonly version: string;
-  readonly build: string;
-  readonly queues: readonly string[];
-  readonly slots: number;
-  readonly leaseMs: number;
-  readonly drainMs: number;
-  readonly stallMs: number;
-  readonly endWhenStalled: boolean;
-  readonly tickMs: number;
-  /** How long, and how many, waiting runs are kept live. */
-  readonly warmMs: number;
-  readonly warmMax: number;
-  readonly settings: ExecutionSettings;
-  /** What is old enough to be dropped; null: nothing ever, by this worker. */
-  readonly retention: RetentionPolicy | null;
-  /** How often it looks for that. */
-  readonly retentionEveryMs: number;
-  /** Starts a process that runs one run and nothing else; without it a poisonous run is paused one crash earlier. */
-  readonly isolate: ((runId: string, workerId: string) => ChildProcess) | null;
-  /** Run this one run and nothing else. */
-  readonly onlyRun: string | null;
-  readonly log: Logger;
-}
+import type { Logger, WorkerOptions } from "./worker-options.ts";
 
 export class Worker implements ExecutionOwner {
   readonly committer: Committer;
@@ -65,7 +28,8 @@ export class Worker implements ExecutionOwner {
   readonly programs: Programs;
   readonly log: Logger;
   readonly #options: WorkerOptions;
-  readonly #running = new Map<string, Execution>();
+  readonly #hands: Hands;
+  readonly #cold: ColdStart;
   readonly #leases: LeaseKeeper;
   readonly #claims: ClaimLoop;
   readonly #ticker: Ticker;
@@ -73,7 +37,6 @@ export class Worker implements ExecutionOwner {
   readonly #warm: WarmRuns;
   readonly #unsubscribe: (() => void)[] = [];
   #draining: Promise<void> | null = null;
-  #idle: (() => void) | null = null;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -83,15 +46,18 @@ export class Worker implements ExecutionOwner {
     const { db, workerId, leaseMs } = options;
     this.committer = new Committer({ db, workerId, leaseMs });
     this.#warm = new WarmRuns(options.warmMs, options.warmMax);
+    const slots = new Slots(options.slots, options.queueSlots);
     this.#leases = new LeaseKeeper({
       ...options,
       onBeat: (row) => this.#heard(row.run_id, row.held, row.cancel, row.inbox_seq),
-      onDoubt: (runId) => this.#held(runId)?.doubt(),
-      onLapsed: (runId) => this.#held(runId)?.lose(),
+      onDoubt: (runId) => this.#hands.get(runId)?.doubt(),
+      onLapsed: (runId) => this.#hands.get(runId)?.lose(),
     });
+    this.#hands = new Hands(slots, this.#leases);
+    this.#cold = new ColdStart(db, leaseMs, options.programs, this.#hands, this);
     this.#claims = new ClaimLoop({
       ...options,
-      freeSlots: () => (this.#draining === null ? options.slots - this.#running.size : 0),
+      freeSlots: (queue) => (this.#draining === null ? slots.free(queue) : 0),
       onClaimed: (claims, sentMs) => this.#take(claims, sentMs),
       onError: (error) => this.log("error", "claiming failed", { error }),
     });
@@ -111,7 +77,7 @@ export class Worker implements ExecutionOwner {
   }
 
   get running(): number {
-    return this.#running.size;
+    return this.#hands.size;
   }
 
   async start(): Promise<void> {
@@ -129,7 +95,7 @@ export class Worker implements ExecutionOwner {
     // Before anything is timed by it: quick answers tell the database's clock best.
     for (let i = 0; i < CLOCK_SAMPLES; i++) this.clock.observe(await readClock(db));
     this.#leases.start();
-    this.#listen("inbox", (runIds) => void this.#news(runIds));
+    this.#listen("inbox", (runIds) => void this.#lookFor(runIds));
     if (onlyRun !== null) return this.#takeIsolated(onlyRun);
     this.#listen("ready", () => this.#claims.poke());
     this.#ticker.start();
@@ -139,7 +105,7 @@ export class Worker implements ExecutionOwner {
 
   /** Resolves when nothing runs here any more. */
   async untilIdle(): Promise<void> {
-    while (this.#running.size > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    await this.#hands.untilEmpty();
   }
 
   /**
@@ -153,11 +119,11 @@ export class Worker implements ExecutionOwner {
   // --- what executions ask -------------------------------------------------------------------------------------------
 
   onReleased(execution: Execution): void {
-    if (this.#running.get(execution.runId) !== execution) {
+    if (!this.#hands.holds(execution)) {
       execution.forget();
       return;
     }
-    this.#forget(execution);
+    this.#letGo(execution);
     if (this.#draining === null) this.#warm.keep(execution);
     else execution.forget();
     if (execution.wakesAtMs !== null) this.#ticker.due(execution.wakesAtMs - this.clock.now());
@@ -166,8 +132,8 @@ export class Worker implements ExecutionOwner {
   }
 
   onOver(execution: Execution): void {
-    if (this.#running.get(execution.runId) !== execution) return;
-    this.#forget(execution);
+    if (!this.#hands.holds(execution)) return;
+    this.#letGo(execution);
     this.hint("finished", execution.runId);
     this.hint("ready", execution.runId);
   }
@@ -178,6 +144,17 @@ export class Worker implements ExecutionOwner {
 
   standing(execution: Execution): Standing {
     return this.#leases.standing(execution.runId, execution.epoch);
+  }
+
+  /** A run that got on although it is tried alone is under suspicion no more: it goes back to where all others are. */
+  onProgress(execution: Execution): void {
+    const { onlyRun, db, workerId, leaseMs, drainMs } = this.#options;
+    if (onlyRun === null) return;
+    // The farewell waits for what is under way. If this fails it is tried alone once more, from where it is now.
+    execution
+      .during(() => untilAnswered(() => clearSuspicion(db, workerId, execution.runId), leaseMs))
+      .catch((error) => this.log("warn", "a run that got on alone stays suspected", { runId: execution.runId, error }));
+    execution.stop("drain", "no longer suspected", drainMs);
   }
 
   hint(topic: Topic, runId: string): void {
@@ -217,113 +194,49 @@ export class Worker implements ExecutionOwner {
     else await this.#take([claim], sentMs);
   }
 
-  /** Starts what was claimed: warm ones go on, the others replay; their journals come in one query. */
+  /** Starts what was claimed: warm ones go on, the others replay. */
   async #take(claims: Claimed[], sentMs: number): Promise<void> {
     const cold: Claimed[] = [];
     for (const claim of claims) {
       this.clock.observe(claim.now_at);
       // One that was lost, or let go with the answer still to come, and does not know it yet.
-      const stale = this.#running.get(claim.run_id);
-      if (stale !== PLACEHOLDER) stale?.lose();
-      this.#leases.hold(claim.run_id, claim.epoch, sentMs);
+      this.#hands.get(claim.run_id)?.lose();
+      this.#hands.take(claim, sentMs);
       const warm = this.#warm.take(claim.run_id, claim.epoch, claim.journal_seq);
       if (warm === null) cold.push(claim);
       else {
-        this.#running.set(claim.run_id, warm);
+        this.#hands.put(warm);
         warm.continueAs(claim);
       }
-      // Counted from now on, so that a slow read of the journal cannot make the worker claim too much.
-      if (warm === null) this.#running.set(claim.run_id, PLACEHOLDER);
     }
-    if (cold.length > 0) await this.#startCold(cold);
+    if (cold.length > 0) await this.#cold.start(cold);
   }
 
-  async #startCold(claims: readonly Claimed[]): Promise<void> {
-    const { db, leaseMs } = this.#options;
-    const used = claims.filter((claim) => claim.journal_seq > 1).map((claim) => claim.run_id);
-    const threads = claims.flatMap((claim) => (claim.thread_no === null ? [] : [claim.thread_no]));
-    try {
-      const [entries, states] = await Promise.all([
-        used.length === 0 ? [] : untilAnswered(() => readForReplay(db, used), leaseMs),
-        threads.length === 0 ? [] : untilAnswered(() => readThreadStates(db, threads), leaseMs),
-      ]);
-      const byRun = new Map<string, Entry[]>();
-      for (const entry of entries) {
-        const list = byRun.get(entry.run_id);
-        if (list === undefined) byRun.set(entry.run_id, [entry]);
-        else list.push(entry);
-      }
-      for (const claim of claims) void this.#execute(claim, byRun.get(claim.run_id) ?? [], states);
-    } catch (error) {
-      // Their leases lapse, and somebody who can read takes them.
-      this.log("error", "claimed runs could not be read", { error });
-      for (const claim of claims) {
-        this.#running.delete(claim.run_id);
-        this.#leases.release(claim.run_id);
-      }
-    }
-  }
-
-  async #execute(
-    claim: Claimed,
-    entries: Entry[],
-    states: readonly { thread_no: number; state: string | null; state_blob: string | null }[],
-  ): Promise<void> {
-    // Lost and claimed anew while its journal was read: the newer claim executes it.
-    if (this.#leases.standing(claim.run_id, claim.epoch) === "gone") return;
-    const program = this.programs.get(claim.agent) ?? missingProgram(claim.agent);
-    let execution: Execution;
-    try {
-      execution = new Execution(claim, program, entries, this);
-    } catch (error) {
-      this.log("error", "a journal could not be read", { runId: claim.run_id, error });
-      this.#running.delete(claim.run_id);
-      this.#leases.release(claim.run_id);
-      return;
-    }
-    this.#running.set(claim.run_id, execution);
-    const state = states.find((s) => s.thread_no === claim.thread_no);
-    if (state !== undefined) execution.threadState = await execution.values.load(state.state, state.state_blob);
-    await execution.start();
-  }
-
-  /** The execution of a run; one whose journal is still being read asks for its lease itself before it starts anything. */
-  #held(runId: string): Execution | undefined {
-    const execution = this.#running.get(runId);
-    return execution === PLACEHOLDER ? undefined : execution;
-  }
-
-  #forget(execution: Execution): void {
-    this.#running.delete(execution.runId);
-    this.#leases.release(execution.runId);
+  #letGo(execution: Execution): void {
+    this.#hands.letGo(execution.runId);
     this.#claims.slotFreed();
-    if (this.#running.size === 0) {
-      this.#idle?.();
-      this.#idle = null;
-    }
   }
 
   #heard(runId: string, held: boolean, cancel: string | null, inboxSeq: number | null): void {
-    const execution = this.#running.get(runId);
-    if (execution === undefined || execution === PLACEHOLDER || execution.mode !== "running") return;
     // A run that has just been let go answers as not held: only its own writes say whether it was lost.
-    if (held) execution.hear({ cancel, inboxSeq: inboxSeq ?? 0 });
+    if (held) this.#tell(runId, { cancel, inboxSeq: inboxSeq ?? 0 });
   }
 
   /** A hint says that runs have mail or are to be cancelled. */
-  async #news(runIds: readonly string[] | null): Promise<void> {
-    const ours = (runIds ?? [...this.#running.keys()]).filter((runId) => this.#running.has(runId));
+  async #lookFor(runIds: readonly string[] | null): Promise<void> {
+    const ours = (runIds ?? this.#hands.ids).filter((runId) => this.#hands.has(runId));
     if (ours.length === 0) return;
     try {
-      for (const row of await readNews(this.#options.db, ours)) {
-        const execution = this.#running.get(row.run_id);
-        if (execution === undefined || execution === PLACEHOLDER || execution.mode !== "running") continue;
-        if (row.cancel !== null) execution.stop("cancel", row.cancel);
-        else execution.mailbox.noticed(row.inbox_seq);
-      }
+      for (const row of await readNews(this.#options.db, ours))
+        this.#tell(row.run_id, { cancel: row.cancel, inboxSeq: row.inbox_seq });
     } catch (error) {
       if (!isConnectionLost(error)) this.log("warn", "news could not be read", { error });
     }
+  }
+
+  #tell(runId: string, news: News): void {
+    const execution = this.#hands.get(runId);
+    if (execution?.mode === "running") execution.hear(news);
   }
 
   async #drain(drainMs: number): Promise<void> {
@@ -333,10 +246,9 @@ export class Worker implements ExecutionOwner {
     this.#retention?.stop();
     await this.#claims.stop();
     this.#warm.clear();
-    for (const execution of this.#running.values())
-      if (execution !== PLACEHOLDER) execution.stop("drain", "drain", drainMs);
+    for (const execution of this.#hands.executions) execution.stop("drain", "drain", drainMs);
     const deadline = performance.now() + drainMs + this.settings.graceMs + 2_000;
-    while (this.#running.size > 0 && performance.now() < deadline) await pause(10);
+    while (this.#hands.size > 0 && performance.now() < deadline) await pause(10);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#leases.stop();
     await setWorkerState(db, workerId, "stopped").catch(() => undefined);
@@ -346,6 +258,3 @@ export class Worker implements ExecutionOwner {
 const CLOCK_SAMPLES = 5;
 /** A nudge is never refused. */
 const INBOX_UNLIMITED = 2_147_483_647;
-
-/** Stands for a claimed run whose journal is still being read. */
-const PLACEHOLDER = Object.freeze({}) as Execution;

@@ -4,6 +4,7 @@ import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { Keys } from "./keys-api.ts";
 
 export interface SubmitOptions {
   /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
@@ -21,9 +22,13 @@ export interface SubmitOptions {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Kept with the run and given back, not interpreted (the HTTP API stores LangGraph's kwargs here). */
   readonly options?: Readonly<Record<string, unknown>>;
-  /** Not before this long, or this moment. */
+  /** Within the tenant, runs of one agent with the same key run as many at once as the agent's `concurrency.perKey` says; else one. */
+  readonly concurrencyKey?: string;
+  /** Not before this long, or this moment: at most ten years ahead. A moment that has passed is now. */
   readonly delay?: DurationInput;
   readonly runAt?: Date;
+  /** A run that nobody has started by then ends as cancelled, with the reason `expired`. Counts from now, or from `runAt`. */
+  readonly startWithin?: DurationInput;
   /** Take part in the caller's own transaction: anything with pg's `query(text, values)`. Not with an idempotency key. */
   readonly tx?: { query(text: string, values: unknown[]): Promise<unknown> };
 }
@@ -197,6 +202,7 @@ export interface Tenant {
 /** An open installation. The verbs act for the tenant `default`; `tenant(id)` gives them for another. */
 export interface Longhaul extends Tenant {
   readonly agents: readonly AnyAgent[];
+  readonly keys: Keys;
   tenant(tenantId: string): Tenant;
   workers(): Promise<WorkerView[]>;
   queues(): Promise<QueueView[]>;

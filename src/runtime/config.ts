@@ -21,7 +21,9 @@ export interface ServerConfig {
   readonly hosts?: readonly string[] | undefined;
   /** Origins of web pages that may use it. Default: its own, and those on localhost. */
   readonly origins?: readonly string[] | undefined;
-  /** Listen beyond this machine and ask nobody who they are: only behind something that does. Default false. */
+  /** `keys`: nobody is served without an API key. Default `auto`: the same from the first key on that was made. */
+  readonly auth?: "auto" | "keys" | undefined;
+  /** Listen beyond this machine although no key was ever made: only behind something that knows who asks. Default false. */
   readonly allowPublic?: boolean | undefined;
 }
 

@@ -11,7 +11,8 @@ import { Doorbell } from "../engine/doorbell.ts";
 import { newId } from "../engine/ids.ts";
 import { Followers } from "../engine/stream.ts";
 import { DatabaseClock } from "../engine/timing.ts";
-import { type Logger, Worker } from "../engine/worker.ts";
+import { Worker } from "../engine/worker.ts";
+import type { Logger } from "../engine/worker-options.ts";
 import { type Database, openDatabase } from "../store/database.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
 import { migrate } from "../store/migrate.ts";
@@ -21,7 +22,10 @@ import type { RetentionPolicy } from "../store/retention.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
 import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
+import { KeyVerbs } from "./keys.ts";
+import { declareLimits } from "./limits.ts";
 import { type RetentionConfig, retentionPolicy } from "./retention.ts";
+import { servedQueues } from "./served-queues.ts";
 import { submitBatcher } from "./submit.ts";
 import { TenantVerbs } from "./tenant.ts";
 import { VERSION } from "./version.ts";
@@ -29,7 +33,7 @@ import { VERSION } from "./version.ts";
 export interface WorkerSettings {
   /** Runs at the same time; they are asynchronous, so thousands are fine. Default 64. */
   readonly slots?: number;
-  /** Default: the queues of the agents. */
+  /** Default: the queues of the agents. `heavy:2` serves the queue `heavy` with at most two of the slots. */
   readonly queues?: readonly string[];
   /** How long steps in flight may take when the worker drains. Default 30 s. */
   readonly drainMs?: number;
@@ -112,6 +116,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   readonly agents: readonly AnyAgent[];
   /** Id of the worker in this process, or null. */
   readonly workerId: string | null;
+  readonly keys: KeyVerbs;
   readonly database: Database;
   readonly #installation: Installation;
   readonly #worker: Worker | null;
@@ -125,6 +130,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   ) {
     super(installation, "default");
     this.#installation = installation;
+    this.keys = new KeyVerbs(installation);
     this.#worker = worker?.worker ?? null;
     this.workerId = worker?.id ?? null;
     this.agents = [...installation.agents.values()];
@@ -156,6 +162,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
     const settings = wanted === true ? {} : wanted;
     const id = settings.workerId ?? newId();
+    await declareLimits(db, agents.values());
     const worker = makeWorker(installation, id, settings, retentionPolicy(options.retention), log);
     await worker.start();
     return new LonghaulProcess(installation, { id, worker }, stopDatabase);
@@ -226,6 +233,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
 
   async #close(): Promise<void> {
     await this.#worker?.drain();
+    this.keys.close();
     this.#installation.followers.close();
     await this.#installation.doorbell.close();
     await closeThreads();
@@ -260,9 +268,9 @@ function makeWorker(
   retention: RetentionPolicy | null,
   log: Logger,
 ): Worker {
-  const queues = settings.queues ?? [
-    ...new Set(["default", ...[...installation.agents.values()].map((agent) => agent.queue)]),
-  ];
+  const served = servedQueues(
+    settings.queues ?? ["default", ...[...installation.agents.values()].map((agent) => agent.queue)],
+  );
   return new Worker({
     db: installation.db,
     doorbell: installation.doorbell,
@@ -270,7 +278,8 @@ function makeWorker(
     workerId,
     version: VERSION,
     build: installation.build,
-    queues,
+    queues: [...served.keys()],
+    queueSlots: new Map([...served].flatMap(([queue, slots]) => (slots === null ? [] : [[queue, slots] as const]))),
     slots: settings.slots ?? WORKER_SLOTS_DEFAULT,
     leaseMs: settings.leaseMs ?? LEASE_MS,
     drainMs: settings.drainMs ?? DRAIN_MS,

@@ -47,6 +47,9 @@ const spec = <Value>(setting: SettingSpec<Value>): SettingSpec<Value> => setting
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+export const AUTH_MODES = ["auto", "keys"] as const;
+export type AuthMode = (typeof AUTH_MODES)[number];
+
 export const settingSpecs = {
   databaseUrl: spec<string | undefined>({
     summary: "PostgreSQL to use instead of the embedded one",
@@ -134,9 +137,19 @@ export const settingSpecs = {
     placeholder: "urls",
     check: list(text),
   }),
+  auth: spec<AuthMode>({
+    summary:
+      "Who is served: `keys` serves nobody without an API key; `auto` does the same from the first key on that was made, and until then everybody is the tenant `default`",
+    flag: "auth",
+    env: ["LONGHAUL_AUTH"],
+    file: "server.auth",
+    standard: "auto",
+    placeholder: "auto|keys",
+    check: choice(AUTH_MODES),
+  }),
   allowPublic: spec({
     summary:
-      "Whether to listen beyond this machine without asking anybody who they are: only behind something that does",
+      "Whether to listen beyond this machine although no API key was ever made, so that nobody is asked who they are: only behind something that asks",
     flag: "allow-public",
     env: ["LONGHAUL_ALLOW_PUBLIC"],
     file: "server.allowPublic",

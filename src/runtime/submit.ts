@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto";
 import type { AnyAgent } from "../agents/ctx.ts";
 import { validInput } from "../agents/schema.ts";
+import { bandNumber } from "../domain/band.ts";
 import { durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
-import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
+import { DURATION_MS_MAX, INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { fitsJsonb } from "../domain/text.ts";
 import { encodeValue } from "../domain/value.ts";
 import { Batcher } from "../engine/batch.ts";
@@ -13,6 +14,7 @@ import { untilAnswered } from "../engine/commit.ts";
 import { newId } from "../engine/ids.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun } from "../store/finish.ts";
+import { readRun } from "../store/read.ts";
 import { intakeStatements, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
 import type { SubmitOptions } from "./api.ts";
@@ -55,7 +57,10 @@ export async function submit(
   const run = await newRun(installation, tenant, known, input, options);
   if (options.tx !== undefined) return intake(installation, run, options);
   const row = await installation.submits.add(run);
-  if (row.refused === "busy") throw fail("THREAD_BUSY", { thread: run.threadId ?? "" });
+  refuse(run, row);
+  // An id is one run's in the whole installation: if that is another tenant's, nothing was stored, and nothing is told of it.
+  if (row.existing && row.run_id === run.runId && (await readRun(installation.db, tenant, run.runId)) === null)
+    throw fail("RUN_ID_TAKEN", { run: run.runId });
   if (row.existing && !row.same_request && run.idempotencyKey !== null) {
     throw fail("IDEMPOTENCY_MISMATCH", { key: run.idempotencyKey, run: row.run_id });
   }
@@ -74,6 +79,7 @@ async function newRun(
 ): Promise<NewRun> {
   const value = encodeValue(await validInput(agent, input));
   const isLarge = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
+  const runAt = startOf(installation, options);
   const runId = options.runId === undefined ? newId() : checkUuid("run", options.runId);
   const hash = isLarge ? createHash("sha256").update(value).digest("hex") : null;
   // One of its own in a transaction of the caller's: who submits the same value meanwhile must not wait for its end.
@@ -93,7 +99,8 @@ async function newRun(
     agent: checkName("agent", agent.name),
     build: checkKey("build", options.build ?? installation.build),
     queue: checkKey("queue", options.queue ?? agent.queue),
-    band: 1,
+    band: bandNumber(agent.band),
+    concurrencyKey: options.concurrencyKey === undefined ? "" : checkKey("concurrency key", options.concurrencyKey),
     priority: checkPriority(options.priority ?? 100),
     threadId,
     rejectIfBusy: options.ifBusy === "reject",
@@ -104,10 +111,33 @@ async function newRun(
     apart,
     options: plainJson("options", options.options ?? {}),
     metadata: plainJson("metadata", options.metadata ?? {}),
-    runAt:
-      options.runAt ??
-      (options.delay === undefined ? null : new Date(installation.clock.now() + durationMs(options.delay))),
+    runAt,
+    startBy:
+      options.startWithin === undefined
+        ? null
+        : new Date((runAt?.getTime() ?? installation.clock.now()) + durationMs(options.startWithin)),
   };
+}
+
+function startOf({ clock }: Installation, options: SubmitOptions): Date | null {
+  if (options.runAt === undefined)
+    return options.delay === undefined ? null : new Date(clock.now() + durationMs(options.delay));
+  const latest = clock.now() + DURATION_MS_MAX;
+  if (!(options.runAt instanceof Date) || !(options.runAt.getTime() <= latest))
+    throw fail("RUN_AT_INVALID", {
+      value: String(options.runAt).slice(0, 100),
+      latest: new Date(latest).toISOString(),
+    });
+  return options.runAt;
+}
+
+/** @throws THREAD_BUSY, TENANT_FULL, SUBMIT_RATE */
+function refuse(run: NewRun, row: Submitted): void {
+  if (row.refused === null) return;
+  if (row.refused === "busy") throw fail("THREAD_BUSY", { thread: run.threadId ?? "" });
+  const retryAfterMs = row.retry_ms ?? 1_000;
+  const code = row.refused === "full" ? "TENANT_FULL" : "SUBMIT_RATE";
+  throw fail(code, { tenant: run.tenant }, { details: { retryAfterMs } });
 }
 
 async function intake(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {

@@ -142,12 +142,12 @@ function queued(run: Run, holdup: Holdup): Reason {
   if (holdup.paused)
     return {
       code: "tenant_paused",
-      sentence: `Tenant ${run.tenant} is paused on queue ${run.queue}.`,
+      sentence: `Tenant ${run.tenant} is paused: none of its runs starts.`,
       details,
-      commands: [],
+      commands: [`longhaul tenants resume ${JSON.stringify(run.tenant)}`],
     };
   if (holdup.in_flight >= holdup.cap) {
-    const sentence = `Tenant ${run.tenant} is at its cap on queue ${run.queue} (${holdup.in_flight} of ${holdup.cap} in flight); the next of its runs that ends or waits makes room.`;
+    const sentence = `Tenant ${run.tenant} is at its cap (${holdup.in_flight} of ${holdup.cap} in flight); the next of its runs that ends or waits makes room.`;
     return { code: "cap", sentence, details, commands: ["longhaul queues"] };
   }
   if (holdup.workers === 0) {

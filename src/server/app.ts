@@ -2,8 +2,10 @@
 import { Hono } from "hono";
 import { fail } from "../domain/errors.ts";
 import { VERSION } from "../runtime/version.ts";
+import { authorize } from "./access.ts";
 import { AssistantDirectory } from "./assistants.ts";
-import { checkHost, checkOrigin, identify, numberRequest, refuseWhenClosing } from "./guard.ts";
+import { checkHost, checkOrigin, numberRequest, refuseWhenClosing } from "./guard.ts";
+import { identify } from "./identify.ts";
 import { resolveLimits, type ServerEnv, type ServerOptions, stderrLog } from "./options.ts";
 import { errorResponse } from "./respond.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
@@ -12,6 +14,7 @@ import { claimRoutes } from "./routes/claim.ts";
 import { finishRoutes } from "./routes/finish.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { journalRoutes } from "./routes/journal.ts";
+import { keyRoutes } from "./routes/keys.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { submitRoutes } from "./routes/submit.ts";
@@ -37,7 +40,7 @@ export function createApp(options: ServerOptions): { app: App; streams: Streams 
   const app: App = new Hono<ServerEnv>();
   app.use(numberRequest, checkHost(options.hosts), checkOrigin(options.origins), refuseWhenClosing(streams));
   app.route("/", healthRoutes(services));
-  app.use(identify(options.auth));
+  app.use(identify(options.longhaul, options.auth), authorize);
   for (const routes of verbs) app.route("/", routes(services));
   app.notFound(() => {
     throw fail("ROUTE_NOT_FOUND");
@@ -56,4 +59,5 @@ const verbs = [
   threadRoutes,
   approvalRoutes,
   assistantRoutes,
+  keyRoutes,
 ];

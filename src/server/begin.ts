@@ -1,6 +1,7 @@
 // From a checked request for a run to a run: a new one in the queue, or the waiting one that the request answers.
 import { fail } from "../domain/errors.ts";
 import type { SubmitOptions, Tenant } from "../runtime/api.ts";
+import { requireScope } from "./access.ts";
 import { type Ctx, invalid } from "./request.ts";
 import { answer } from "./resume.ts";
 import type { RunCreate } from "./schemas.ts";
@@ -30,7 +31,10 @@ export async function begin(
   refuseUnsupported(body);
   const agent = services.assistants.find(body.assistant_id);
   const resume = body.command?.resume;
-  if (resume !== undefined) return resumeOn(tenant, threadId, agent.name, resume, c.var.caller.by);
+  if (resume !== undefined) {
+    requireScope(c, "approvals");
+    return resumeOn(tenant, threadId, agent.name, resume, c.var.caller.by);
+  }
   if (threadId !== null && body.if_not_exists !== "create" && (await tenant.thread(threadId)) === null) {
     throw fail("THREAD_NOT_FOUND", { thread: threadId });
   }

@@ -1,8 +1,8 @@
-// What every request passes before a route sees it: its number, the host it asks for, the page it comes from, who sends it.
+// What every request passes first: its number, the host it asks for, the page it comes from, whether the server is going.
 import { randomUUID } from "node:crypto";
-import type { MiddlewareHandler, Next } from "hono";
+import type { MiddlewareHandler } from "hono";
 import { fail } from "../domain/errors.ts";
-import type { Authenticate, ServerEnv } from "./options.ts";
+import type { ServerEnv } from "./options.ts";
 import type { Ctx } from "./request.ts";
 import type { Streams } from "./streams.ts";
 
@@ -81,14 +81,4 @@ function isAllowed(origin: string, host: string, origins: readonly string[] | un
 /** `localhost` and everything below it, 127.0.0.0/8 and ::1. */
 export function isLocalName(name: string): boolean {
   return /^(?:(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(name);
-}
-
-/** @throws UNAUTHENTICATED */
-export function identify(auth: Authenticate | undefined): Guard {
-  return async (c: Ctx, next: Next) => {
-    const caller = auth === undefined ? { tenant: "default", by: "local" } : await auth(c.req.raw);
-    if (caller === null) throw fail("UNAUTHENTICATED");
-    c.set("caller", caller);
-    await next();
-  };
 }

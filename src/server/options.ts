@@ -8,6 +8,7 @@ import {
   STREAM_CLIENTS_MAX,
   STREAM_CLIENTS_PER_TENANT_MAX,
 } from "../domain/limits.ts";
+import type { Scope } from "../domain/scopes.ts";
 import type { Longhaul } from "../runtime/api.ts";
 
 /** Who sends a request, as authentication found out. Nothing a client writes into a body can change it. */
@@ -15,6 +16,16 @@ export interface Caller {
   readonly tenant: string;
   /** Recorded as the author of answers, retries and cancels. */
   readonly by: string;
+  /** What the caller may do. Default: everything of the tenant, and no `admin`. */
+  readonly scopes?: readonly Scope[] | undefined;
+  /** Calls back when the caller may no longer be served, and gives what stops that: open streams are broken off then. */
+  readonly onEnd?: ((ended: () => void) => () => void) | undefined;
+}
+
+export interface IdentifiedCaller extends Caller {
+  readonly scopes: readonly Scope[];
+  /** True when nobody was asked: the installation has no keys. */
+  readonly isLocal: boolean;
 }
 
 /** Says who sends a request, or null for nobody we know (401). */
@@ -46,8 +57,11 @@ export interface ServerLog {
 
 export interface ServerOptions {
   readonly longhaul: Longhaul;
-  /** Default: everybody is the tenant `default`. */
-  readonly auth?: Authenticate | undefined;
+  /**
+   * A function of your own that knows who asks; or `keys`: nobody is served without an API key. Default: as `keys` from the first key
+   * on that the installation has had, and until then everybody is the tenant `default`.
+   */
+  readonly auth?: Authenticate | "keys" | undefined;
   /** Reported by GET /info. Default: this package's. */
   readonly version?: string | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
@@ -60,7 +74,7 @@ export interface ServerOptions {
 
 /** Hono's types: what middleware leaves for the routes, and what Node's adapter hands over. */
 export interface ServerEnv {
-  Variables: { caller: Caller; requestId: string };
+  Variables: { caller: IdentifiedCaller; requestId: string };
   Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse };
 }
 

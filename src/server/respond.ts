@@ -9,6 +9,8 @@ import type { Ctx } from "./request.ts";
 /** As other servers write it into their logs; it never reaches anybody. */
 const CLIENT_GONE = 499;
 
+const CHALLENGE = 'Bearer realm="longhaul"';
+
 export const JSON_TYPE = "application/json; charset=utf-8";
 
 export function json(
@@ -29,8 +31,15 @@ export function errorResponse(c: Ctx, thrown: unknown, log: ServerLog): Response
   if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_GONE });
   const error = isLonghaulError(thrown) ? outward(c, thrown, log) : unforeseen(c, thrown, log);
   if (error.status >= 500) c.header("cache-control", "no-store");
-  if (error.status === 429 || error.status === 503) c.header("retry-after", "1");
+  if (error.status === 401) c.header("www-authenticate", CHALLENGE);
+  if (error.status === 429 || error.status === 503) c.header("retry-after", retryAfter(error));
   return json(c, errorBody(error, c.var.requestId), error.status as ContentfulStatusCode);
+}
+
+/** Whole seconds, at least one (RFC 9110, 10.2.3). */
+function retryAfter({ details }: LonghaulError): string {
+  const ms = Number((details as { readonly retryAfterMs?: number } | undefined)?.retryAfterMs ?? 0);
+  return String(Math.max(1, Math.ceil(ms / 1_000)));
 }
 
 function errorBody(error: LonghaulError, requestId: string | undefined): Record<string, unknown> {

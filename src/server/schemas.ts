@@ -155,3 +155,26 @@ export const approvalsQuery = z.object({
   runId: uuid.optional(),
   limit: wholeNumber(1, PAGE_SIZE_MAX).optional(),
 });
+
+const duration = z.union([z.string(), z.number()]);
+
+/** Strict, unlike the others: a misspelt `scopes` or `expires` would make a key that can do more, or for longer. */
+export const keyCreate = z.strictObject({
+  tenant: z.string(),
+  plan: z.string().nullish(),
+  name: z.string().nullish(),
+  scopes: z.array(z.string()).nullish(),
+  expires: duration.nullish(),
+});
+
+export const keyRotate = z.strictObject({ grace: duration.nullish() });
+
+export const keysQuery = z.object({ ...page, tenant: z.string().optional() });
+
+type Present<T> = { [Name in keyof T]?: Exclude<T[Name], null | undefined> };
+
+/** The members that say something. */
+export function withoutAbsent<T extends object>(given: T): Present<T> {
+  const present = Object.entries(given).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(present) as Present<T>;
+}

@@ -12,7 +12,7 @@ export interface ServeOptions extends ServerOptions {
   readonly port?: number | undefined;
   /** Default 127.0.0.1: only programs on this machine. */
   readonly host?: string | undefined;
-  /** Listen beyond this machine although nobody is asked who they are: something in front of the server does that. */
+  /** Listen beyond this machine although no key was ever made here: something in front of the server knows who asks. */
   readonly allowPublic?: boolean | undefined;
 }
 
@@ -35,13 +35,13 @@ const TIMEOUTS = {
   maxHeaderSize: 16 * 1024,
 } as const;
 
-/** @throws PORT_IN_USE, LISTEN_FAILED, PUBLIC_WITHOUT_AUTH */
+/** @throws PORT_IN_USE, LISTEN_FAILED, PUBLIC_WITHOUT_AUTH, DATABASE_UNAVAILABLE */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { host = "127.0.0.1", port = 2024 } = options;
   const local = isLocalName(host);
-  if (!local && options.auth === undefined && options.allowPublic !== true) throw fail("PUBLIC_WITHOUT_AUTH", { host });
+  const auth = local || options.allowPublic === true ? options.auth : await publicAuth(options, host);
   const hosts = options.hosts ?? (local ? ["localhost", "127.0.0.1", "[::1]", urlHost(host)] : undefined);
-  const { app, streams } = createApp({ ...options, hosts });
+  const { app, streams } = createApp({ ...options, auth, hosts });
   const server = createAdaptorServer({
     fetch: app.fetch,
     hostname: host,
@@ -60,6 +60,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       await closed(server);
     },
   };
+}
+
+/** Beyond this machine nobody is served whom nobody knows: whoever starts with keys never goes without. */
+async function publicAuth({ auth, longhaul }: ServeOptions, host: string): Promise<ServeOptions["auth"]> {
+  if (auth !== undefined) return auth;
+  if (await longhaul.keys.required()) return "keys";
+  throw fail("PUBLIC_WITHOUT_AUTH", { host });
 }
 
 function listen(server: Server, host: string, port: number): Promise<AddressInfo> {

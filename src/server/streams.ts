@@ -37,14 +37,16 @@ export class Streams {
   /** @throws STREAM_LIMIT */
   respond(c: Ctx, plan: StreamPlan): Response {
     if (c.req.method === "HEAD") return c.body(null, 200, { ...plan.headers });
-    const { tenant } = c.var.caller;
+    const { tenant, onEnd } = c.var.caller;
     const ofTenant = this.#perTenant.get(tenant) ?? 0;
-    if (this.#open.size >= this.#limits.streamsMax || ofTenant >= this.#limits.streamsPerTenantMax) {
-      throw fail("STREAM_LIMIT", { open: this.#open.size });
-    }
-    const stream = new OpenStream(c, plan, this.#limits, (reason, error) =>
-      this.#ended(stream, tenant, c, plan, reason, error),
-    );
+    // How many streams others have open is theirs.
+    if (ofTenant >= this.#limits.streamsPerTenantMax || this.#open.size >= this.#limits.streamsMax)
+      throw fail("STREAM_LIMIT", { open: ofTenant });
+    const stream = new OpenStream(c, plan, this.#limits, (reason, error) => {
+      unwatch?.();
+      this.#ended(stream, tenant, c, plan, reason, error);
+    });
+    const unwatch = onEnd?.(() => stream.cut("refused"));
     this.#open.add(stream);
     this.#perTenant.set(tenant, ofTenant + 1);
     return c.body(stream.body, 200, { ...plan.headers });
@@ -71,8 +73,11 @@ export class Streams {
   }
 }
 
-/** `done`: all was sent. `gone`: the client left. `stalled`: it stopped reading. `broken`: the source failed. */
-type EndReason = "done" | "gone" | "stalled" | "broken" | "closing";
+/**
+ * `done`: all was sent. `gone`: the client left. `stalled`: it stopped reading. `broken`: the source failed. `refused`: its key has
+ * ended.
+ */
+type EndReason = "done" | "gone" | "stalled" | "broken" | "closing" | "refused";
 
 class OpenStream {
   readonly body: ReadableStream<Uint8Array>;

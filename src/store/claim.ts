@@ -25,6 +25,11 @@ export interface Claimed {
   readonly options: Record<string, unknown>;
   readonly metadata: Record<string, unknown>;
   readonly created_at: Date;
+  /** Since when it could be claimed. Null for an isolated one. */
+  readonly ready_at: Date | null;
+  /** Where its turn stood in the fair-share order before it was served. */
+  readonly band: number;
+  readonly vtime: number;
 }
 
 export interface ClaimRequest {
@@ -32,27 +37,28 @@ export interface ClaimRequest {
   readonly leaseMs: number;
   readonly queue: string;
   readonly builds: readonly string[];
+  /** Beside the builds: one pair for each place to look, in this order. */
   readonly bands: readonly number[];
+  /** Beside them: turns with a smaller virtual time are passed over, which saves reading what dead rows have left there. */
+  readonly floors: readonly number[];
   /** Most runs to take. */
   readonly count: number;
-  /** Most lanes to look at. */
-  readonly lanes: number;
-  /** Lanes with a smaller virtual time are passed over. */
-  readonly floor: number;
+  /** Most tenants' turns to look at. */
+  readonly turns: number;
 }
 
 export function claimRuns(db: Queryable, request: ClaimRequest): Promise<Claimed[]> {
   return db.query<Claimed>(
-    "select * from longhaul.claim($1, $2, $3, $4::text[], $5::smallint[], $6, $7, $8)",
+    "select * from longhaul.claim($1, $2, $3, $4::text[], $5::smallint[], $6::bigint[], $7, $8)",
     [
       request.workerId,
       request.leaseMs,
       request.queue,
       request.builds,
       request.bands,
+      request.floors,
       request.count,
-      request.lanes,
-      request.floor,
+      request.turns,
     ],
     "lh_claim",
   );
@@ -60,7 +66,7 @@ export function claimRuns(db: Queryable, request: ClaimRequest): Promise<Claimed
 
 const CLAIMED = `select l.run_id, l.epoch, l.journal_seq, l.inbox_seq, l.crashes, l.active_ms, l.cancel, clock_timestamp() as now_at,
   r.tenant_id, r.agent, r.build, r.queue, r.thread_id, l.thread_no, r.parent_id, r.root_id, r.depth,
-  r.input, r.input_blob, r.options, r.metadata, r.created_at
+  r.input, r.input_blob, r.options, r.metadata, r.created_at, null as ready_at, 1 as band, 0 as vtime
   from longhaul.live l join longhaul.runs r using (run_id) where l.run_id = $1 and l.worker_id = $2`;
 
 /** Claims one isolated run, for a process that will run nothing else. */

@@ -1,5 +1,5 @@
 // Statements on the journal: the fenced append, reading it back, and the inbox.
-import type { Entry } from "../domain/entry.ts";
+import type { Entry, Recorded } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
 import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
@@ -157,23 +157,25 @@ export function readTails(
   );
 }
 
-interface EntryRow extends Entry {
-  readonly run_id: string;
-}
-
-/** Everything since the last checkpoint, for many runs in one query, in order. */
-export function readForReplay(db: Queryable, runIds: readonly string[]): Promise<EntryRow[]> {
-  return db.query<EntryRow>(
-    `select j.* from unnest($1::uuid[]) u(run_id)
+/**
+ * Everything since the last checkpoint, for many runs in one query: by run, in order. Only what a replay needs, because a
+ * thousand of each column is what the replay of a thousand steps costs.
+ */
+export async function readForReplay(db: Queryable, runIds: readonly string[]): Promise<Map<string, Recorded[]>> {
+  const rows = await db.query<Recorded & { readonly place: number }>(
+    `select u.place::int, j.* from unnest($1::uuid[]) with ordinality u(run_id, place)
       cross join lateral (select coalesce(max(c.seq), 0) as seq from longhaul.journal c where c.run_id = u.run_id and c.kind = 16) last
       cross join lateral (
         -- a subselect of its own, so that only what is after the checkpoint is read, whatever the planner knows
-        select x.run_id, x.seq, x.epoch, x.kind, x.key, x.body, x.blob, x.at from longhaul.journal x
+        select x.seq, x.kind, x.key, x.body, x.blob from longhaul.journal x
          where x.run_id = u.run_id and x.seq >= last.seq order by x.seq offset 0) j
-      order by j.run_id, j.seq`,
+      order by u.place, j.seq`,
     [runIds],
     "lh_replay",
   );
+  const byRun = new Map(runIds.map((runId): [string, Recorded[]] => [runId, []]));
+  for (const row of rows) byRun.get(runIds[row.place - 1] ?? "")?.push(row);
+  return byRun;
 }
 
 /** A page of one run's journal. */

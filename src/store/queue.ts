@@ -15,12 +15,13 @@ export interface QueueRow {
 
 export function readQueues(db: Queryable): Promise<QueueRow[]> {
   return db.query<QueueRow>(
-    `select l.queue, l.tenant_id, l.build, sum(l.ready)::bigint as depth, t.in_flight, t.cap, t.paused,
-       (extract(epoch from clock_timestamp() - min(l.head_at) filter (where l.ready > 0)) * 1000)::bigint as oldest_ms,
-       (select count(*) from longhaul.workers w where w.build = l.build and l.queue = any(w.queues) and w.state = 'active'
+    `select t.queue, t.tenant_id, t.build, sum(t.ready)::bigint as depth, n.in_flight, n.cap, n.paused,
+       (select (extract(epoch from clock_timestamp() - min(l.head_at)) * 1000)::bigint
+          from longhaul.lanes l where l.turn_id = any(array_agg(t.turn_id)) and l.ready > 0) as oldest_ms,
+       (select count(*) from longhaul.workers w where w.build = t.build and t.queue = any(w.queues) and w.state = 'active'
           and w.seen_at > clock_timestamp() - interval '30 seconds') as workers
-       from longhaul.lanes l join longhaul.tenants t using (queue, tenant_id)
-      group by l.queue, l.tenant_id, l.build, t.in_flight, t.cap, t.paused order by 1, 2, 3`,
+       from longhaul.turns t join longhaul.tenants n using (tenant_id)
+      group by t.queue, t.tenant_id, t.build, n.in_flight, n.cap, n.paused order by 1, 2, 3`,
   );
 }
 
@@ -60,6 +61,13 @@ export interface Holdup {
   readonly cap: number;
   readonly in_flight: number;
   readonly paused: boolean;
+  /** The limits of its agent and of its concurrency key; null where there is none. */
+  readonly agent_cap: number | null;
+  readonly agent_in_flight: number | null;
+  readonly key: string;
+  readonly key_cap: number | null;
+  readonly key_in_flight: number | null;
+  readonly start_by: Date | null;
   readonly workers: number;
   readonly isolate: boolean;
   readonly crashes: number;
@@ -74,12 +82,17 @@ export async function readHoldup(db: Queryable, runId: string): Promise<Holdup |
   const [row] = await db.query<Holdup>(
     `select l.state, y.run_id is not null as in_ready, l.isolate, l.crashes, l.expires_at, l.worker_id, clock_timestamp() as now_at,
        (select count(*) from (select 1 from longhaul.ready z where z.lane_id = l.lane_id and (z.prio, z.run_id) < (l.prio, l.run_id) limit 1000) q) as ahead,
-       d.due_at, h.active_run as thread_active, t.cap, t.in_flight, t.paused, w.host as worker_host, w.pid as worker_pid, w.state as worker_state,
-       (select count(*) from longhaul.workers x where x.build = n.build and n.queue = any(x.queues) and x.state = 'active'
+       d.due_at, h.active_run as thread_active, t.cap, t.in_flight, t.paused, a.cap as agent_cap, a.in_flight as agent_in_flight,
+       n.key, k.cap as key_cap, k.in_flight as key_in_flight, e.start_by, w.host as worker_host, w.pid as worker_pid, w.state as worker_state,
+       (select count(*) from longhaul.workers x where x.build = u.build and u.queue = any(x.queues) and x.state = 'active'
           and x.seen_at > clock_timestamp() - interval '30 seconds') as workers
        from longhaul.live l
        join longhaul.lanes n using (lane_id)
-       join longhaul.tenants t on t.queue = n.queue and t.tenant_id = n.tenant_id
+       join longhaul.turns u using (turn_id)
+       join longhaul.tenants t on t.tenant_id = n.tenant_id
+       left join longhaul.gates a on a.gate_id = n.agent_gate
+       left join longhaul.gates k on k.gate_id = n.key_gate
+       left join longhaul.expiries e on e.run_id = l.run_id
        left join longhaul.ready y on y.lane_id = l.lane_id and y.prio = l.prio and y.run_id = l.run_id
        left join longhaul.later d on d.run_id = l.run_id
        left join longhaul.threads h on h.thread_no = l.thread_no
@@ -88,16 +101,4 @@ export async function readHoldup(db: Queryable, runId: string): Promise<Holdup |
     [runId],
   );
   return row ?? null;
-}
-
-/** Sets how many runs of a tenant may be in flight on a queue, and un-parks or parks its lanes accordingly. */
-export async function setCap(db: Queryable, queue: string, tenant: string, cap: number): Promise<void> {
-  await db.query(
-    `with changed as (
-       insert into longhaul.tenants (queue, tenant_id, cap) values ($1, $2, $3)
-       on conflict (queue, tenant_id) do update set cap = excluded.cap returning queue, tenant_id
-     )
-     update longhaul.lanes l set runnable = l.ready > 0 from changed c where l.queue = c.queue and l.tenant_id = c.tenant_id`,
-    [queue, tenant, cap],
-  );
 }

@@ -15,7 +15,10 @@ export interface NewRun {
   readonly agent: string;
   readonly build: string;
   readonly queue: string;
-  readonly band: number;
+  /** 0 first to 2 last; null for the middle one. A plan that names a band has the last word. */
+  readonly band: number | null;
+  /** Empty for none. */
+  readonly concurrencyKey: string;
   readonly priority: number;
   readonly threadId: string | null;
   readonly rejectIfBusy: boolean;
@@ -28,6 +31,8 @@ export interface NewRun {
   readonly options: string;
   readonly metadata: string;
   readonly runAt: Date | null;
+  /** It ends as `expired` when nobody has started it by then. */
+  readonly startBy: Date | null;
 }
 
 export interface Submitted {
@@ -35,14 +40,19 @@ export interface Submitted {
   readonly run_id: string;
   readonly existing: boolean;
   readonly same_request: boolean;
-  readonly refused: "busy" | null;
+  /** `busy`: its thread has an active run. `full`, `rate`: its tenant's plan allows no more, for the next `retry_ms`. */
+  readonly refused: "busy" | "full" | "rate" | null;
+  readonly retry_ms: number | null;
 }
 
 const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::boolean[], $7::uuid[],
-  $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::smallint[], $14::uuid[], $15::boolean[], $16::text[], $17::text[],
-  $18::text[], $19::text[], $20::text[], $21::text[], $22::timestamptz[])`;
+  $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::smallint[], $15::uuid[], $16::boolean[], $17::text[],
+  $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::timestamptz[], true)`;
 
-/** Stores a batch of runs and makes them claimable, in one statement. Answers one row per asked run. */
+/**
+ * Stores a batch of runs and makes them claimable, in one statement. Answers one row per asked run. Runs without a parent are held to
+ * what the plans of their tenants allow.
+ */
 export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Submitted[]> {
   const column = <K extends keyof NewRun>(name: K): NewRun[K][] => runs.map((run) => run[name]);
   return queryWithBlobs<Submitted>(
@@ -61,6 +71,7 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
       column("build"),
       column("queue"),
       column("band"),
+      column("concurrencyKey"),
       column("priority"),
       column("threadId"),
       column("rejectIfBusy"),
@@ -71,14 +82,16 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
       column("options"),
       column("metadata"),
       column("runAt"),
+      column("startBy"),
     ],
     "lh_submit",
     column("apart"),
   );
 }
 
-const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, queue, band, priority, thread_id, input, input_blob, options, metadata, run_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12::jsonb, $13)`;
+const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, queue, band, key, priority, thread_id, input, input_blob, options, metadata, run_at,
+  start_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14, $15)`;
 
 const INTAKE_APART = "insert into longhaul.blobs (tenant_id, hash, body) values ($1, $2, $3) on conflict do nothing";
 
@@ -91,6 +104,7 @@ export function intakeStatements(run: NewRun): { text: string; values: unknown[]
     run.build,
     run.queue,
     run.band,
+    run.concurrencyKey,
     run.priority,
     run.threadId,
     run.input,
@@ -98,6 +112,7 @@ export function intakeStatements(run: NewRun): { text: string; values: unknown[]
     run.options,
     run.metadata,
     run.runAt,
+    run.startBy,
   ];
   const { apart } = run;
   const blobs = apart === undefined ? [] : [{ text: INTAKE_APART, values: [apart.tenant, apart.hash, apart.body] }];

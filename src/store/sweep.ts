@@ -11,7 +11,7 @@ export interface TickRequest {
 }
 
 export interface Tick {
-  readonly did: "promoted" | "taken" | "swept" | null;
+  readonly did: "promoted" | "taken" | "expired" | "swept" | null;
   readonly runnable: boolean;
   readonly isolated: readonly string[];
   /** Children of ended parents, still to be cancelled one by one. */
@@ -39,6 +39,14 @@ export function sweep(
   canIsolate: boolean,
 ): Promise<{ run_id: string; worker_id: string; became: string }[]> {
   return db.query("select * from longhaul.sweep($1, $2, $3)", [limit, crashesMax, canIsolate]);
+}
+
+/** A run that this worker tries alone has got on: as soon as it is let go, anybody may claim it. */
+export async function clearSuspicion(db: Queryable, workerId: string, runId: string): Promise<void> {
+  await db.query(
+    "update longhaul.live set isolate = false where run_id = $1 and worker_id = $2 and isolate and journal_seq > claim_seq",
+    [runId, workerId],
+  );
 }
 
 /** Lets the leases of a worker lapse at once, because its supervisor saw it die. Answers how many. */

@@ -43,6 +43,13 @@ test("a quick look at a claim prints its table", async () => {
   expect(stdout).toMatch(/statements per step, 64 runs +0\.0\d+ .*holds/);
 }, 120_000);
 
+test("a quick look at the queue judges how it is shared", async () => {
+  const claims = ["queue-submit", "queue-fairness"];
+  const { stdout } = await run(process.execPath, ["--import", "tsx", "bench/main.ts", ...claims, "--quick"]);
+  expect(stdout).toMatch(/submit in batches of 100, 16 clients .*runs\/s/);
+  expect(stdout).toMatch(/runs of the flood that start before another tenant's one, one worker .*holds/);
+}, 120_000);
+
 test("a claim that does not exist is named, with those that do", async () => {
   const failure = await run(process.execPath, ["--import", "tsx", "bench/main.ts", "stepps"]).catch((error) => error);
   expect(failure.code).toBe(1);

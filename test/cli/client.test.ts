@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { agent, connect } from "../../src/index.ts";
 import { AGENTS_FILE, CONFIG_FILE } from "../support/agents-file.ts";
 import { type CliResult, cli, cliCommand, RunningCli } from "../support/cli.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
@@ -248,6 +249,16 @@ test("workers and queues", async () => {
     expect.objectContaining({ workerId: ready?.workerId, state: "active", pid: ready?.pid }),
   );
   expect(queues.json()).toContainEqual(expect.objectContaining({ queue: "default", tenant: "default", workers: 1 }));
+});
+
+test("workers that have stopped are listed only when they are asked for", async () => {
+  const gone = await connect({ url: database.url, agents: [agent({ name: "gone", run: () => 1 })] });
+  const stopped = expect.objectContaining({ workerId: gone.workerId, state: "stopped" });
+  await gone.close();
+  const [workers, all] = await Promise.all([longhaul("workers"), longhaul("workers", "--all")]);
+  expect(workers.json()).not.toContainEqual(expect.objectContaining({ workerId: gone.workerId }));
+  expect(all.json()).toContainEqual(stopped);
+  expect(all.json<unknown[]>()).toHaveLength(workers.json<unknown[]>().length + 1);
 });
 
 describe("on a terminal", () => {

@@ -87,7 +87,7 @@ export class Arena {
   async reset(): Promise<void> {
     const tables = await this.db.query<{ name: string }>(
       `select format('%I.%I', schemaname, tablename) as name from pg_tables
-        where (schemaname = 'longhaul' and tablename <> 'schema_migrations') or tablename in ('tallies', 'left_live')`,
+        where (schemaname = 'longhaul' and tablename not in ('schema_migrations', 'plans', 'agents')) or tablename in ('tallies', 'left_live')`,
     );
     await this.db.query(`truncate ${tables.map(({ name }) => name).join(", ")} restart identity`);
   }

@@ -10,6 +10,7 @@ import { workloadNamed } from "./workloads.ts";
 const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   plain: ["lh_claim", "lh_append", "lh_settle"],
   transaction: ["commit"],
+  queue: ["lh_claim", "lh_settle"],
 };
 
 describe.each(Object.keys(CHOSEN))("the workload %s", (name) => {

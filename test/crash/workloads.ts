@@ -210,6 +210,42 @@ const cancel: Workload = {
   },
 };
 
+/** Runs that wait for each other before gates: an agent's limit, keys of their own, and children behind the same limit. */
+const queue: Workload = {
+  name: "queue",
+  victim: "worker",
+  warmMs: 5_000,
+  agents: (onBody) => {
+    const step = witnessed(onBody);
+    const narrow = agent({
+      name: "narrow",
+      concurrency: { limit: 2, perKey: 1 },
+      band: "interactive",
+      async run(ctx, n) {
+        await step(ctx, "first", {}, () => n);
+        if (n === 1) await ctx.sleep(20);
+        if (n === 2) throw new Error("a letter that nobody reads");
+        return await step(ctx, "second", {}, () => n);
+      },
+    });
+    const wide = agent({
+      name: "wide",
+      async run(ctx) {
+        const children = [3, 4, 5].map((n) => ctx.spawn(narrow, n, { concurrencyKey: n === 5 ? "k" : "l" }));
+        for (const child of await Promise.all(children)) await child.result();
+      },
+    });
+    return [narrow, wide];
+  },
+  submit: async (longhaul, acknowledged) => {
+    for (const n of [0, 1, 2]) {
+      const options = { ...(n < 2 ? { concurrencyKey: "k" } : {}), startWithin: "1 hour" };
+      acknowledged(`narrow ${n}`, (await longhaul.submit("narrow", n, options)).runId);
+    }
+    acknowledged("wide", (await longhaul.submit("wide", null)).runId);
+  },
+};
+
 /** The victim is the client: it submits in every way there is, again until it knows that it went through, and answers a question. */
 const client: Workload = {
   name: "client",
@@ -266,6 +302,7 @@ export const WORKLOADS: readonly Workload[] = [
   transaction,
   thread,
   cancel,
+  queue,
   client,
 ];
 

@@ -59,7 +59,7 @@ test("recovery reads what came after the last checkpoint, and nothing before it"
   const handle = await longhaul.submit(looper, null);
   await until(async () => (await journalOf(stage.db, handle.runId)).length === 101);
   const read = await readForReplay(stage.db, [handle.runId]);
-  expect(read.map((entry) => entry.seq)).toEqual([101]);
+  expect(read.get(handle.runId)?.map((entry) => entry.seq)).toEqual([101]);
   hold.open();
   expect(await handle.result()).toBe(50);
 });

@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { KIND } from "../../src/domain/entry.ts";
 import { agent } from "../../src/index.ts";
-import { setCap } from "../../src/store/queue.ts";
 import { gate, journalOf, rejection, until, untilStatus, useStage } from "../support/longhaul.ts";
+import { capTenant } from "../support/runs.ts";
 
 const stage = useStage();
 
@@ -394,13 +394,13 @@ describe("limits", () => {
     const branch = agent({ name: "branch", queue: "narrow", run: (ctx, n) => ctx.map("leaves", [n, n], leaf) });
     const root = agent({ name: "root", queue: "narrow", run: (ctx) => ctx.map("branches", [1, 2, 3], branch) });
     const longhaul = await stage.worker([root, branch, leaf]);
-    await setCap(stage.db, "narrow", "default", 1);
-    expect(await longhaul.run(root, null)).toEqual([
+    await capTenant(stage.db, "narrow", 1);
+    expect(await longhaul.tenant("narrow").run(root, null)).toEqual([
       [1, 1],
       [2, 2],
       [3, 3],
     ]);
-    const [row] = await stage.db.query("select in_flight from longhaul.tenants where queue = 'narrow'");
+    const [row] = await stage.db.query("select in_flight from longhaul.tenants where tenant_id = 'narrow'");
     expect(row).toEqual({ in_flight: 0 });
   });
 

@@ -1,10 +1,11 @@
 // Runs that kill the process they run in: found out, tried alone, contained; their neighbours go on.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { LonghaulProcess } from "../../src/runtime/connect.ts";
-import { until, untilStatus, useStage } from "../support/longhaul.ts";
+import { KIND } from "../../src/domain/entry.ts";
+import type { LonghaulProcess, WorkerSettings } from "../../src/runtime/connect.ts";
+import { journalOf, until, untilStatus, useStage } from "../support/longhaul.ts";
 import { spawnWorker, startWorker, type WorkerProcess } from "../support/worker-process.ts";
 import { agents } from "./deadly-agents.ts";
 
@@ -23,8 +24,8 @@ const lines = (file: string): string[] => {
   return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
 };
 
-async function work(): Promise<WorkerProcess> {
-  const worker = await startWorker({ url: stage.url, build: stage.build, module });
+async function work(settings: WorkerSettings = {}): Promise<WorkerProcess> {
+  const worker = await startWorker({ url: stage.url, build: stage.build, module, settings });
   workers.push(worker);
   return worker;
 }
@@ -153,5 +154,45 @@ describe("tried alone", () => {
     expect(alone).toBe(1);
     expect(lines(witness)).toHaveLength(3);
     expect(await isolating.run("echo", "neighbour")).toBe("neighbour");
+  });
+
+  test("many innocent suspects are cleared side by side, and the guilty one among them is paused (21)", {
+    timeout: 240_000,
+  }, async () => {
+    const witness = witnessFile();
+    const innocents = 30;
+    const supervisor = await stage.client(agents);
+    const task = { witness, n: innocents };
+    const bomb = await supervisor.submit("bomber", task);
+    const waiters = await Promise.all(Array.from({ length: innocents }, () => supervisor.submit("waiter", task)));
+    for (let deaths = 0; deaths < 2; deaths++) {
+      const worker = await work({ slots: innocents + 1 });
+      expect(await worker.ended).toBe("3");
+      await supervisor.freeWorker(worker.workerId, { canIsolate: true });
+    }
+    const [suspects] = await stage.db.query("select count(*)::int as n from longhaul.live where isolate");
+    expect(suspects).toEqual({ n: innocents + 1 });
+    writeFileSync(`${witness}.open`, "");
+    let alone = 0;
+    let most = 0;
+    await stage.worker(agents, {
+      isolate: (runId, workerId) => {
+        alone += 1;
+        most = Math.max(most, alone);
+        const settings = { onlyRun: runId, workerId };
+        return spawnWorker({ url: stage.url, build: stage.build, module, settings }).once("exit", () => {
+          alone -= 1;
+        });
+      },
+    });
+    expect(await Promise.all(waiters.map((handle) => handle.result()))).toEqual(waiters.map(() => "arrived"));
+    await untilStatus(supervisor, bomb.runId, "paused");
+    expect(most).toBe(Math.min(4, availableParallelism()));
+    // Each went a step alone, and on among the others.
+    for (const { runId } of waiters) {
+      const entries = await journalOf(stage.db, runId);
+      expect(entries.filter((entry) => entry.body?.includes("no longer suspected"))).toHaveLength(1);
+      expect(new Set(entries.filter(({ kind }) => kind === KIND.step).map(({ epoch }) => epoch)).size).toBe(2);
+    }
   });
 });

@@ -164,6 +164,70 @@ test("the winner of Promise.race between steps is the same after a takeover", as
   expect(winners).toEqual(["fast", "fast"]);
 });
 
+test("what follows from one step happens before the next is given, however many promises lie between", async () => {
+  const traces: string[][] = [];
+  const gates = { first: gate(), second: gate() };
+  const hold = gate();
+  const winding = agent({
+    name: "winding",
+    async run(ctx) {
+      const trace: string[] = [];
+      traces.push(trace);
+      const long = ctx
+        .step("first", () => gates.first.opened)
+        .then(async () => {
+          for (let i = 0; i < 1_000; i++) await undefined;
+          trace.push("first");
+        });
+      const short = ctx.step("second", () => gates.second.opened).then(() => trace.push("second"));
+      await Promise.all([long, short]);
+      await ctx.step("hold", () => hold.opened);
+      return trace;
+    },
+  });
+  const longhaul = await stage.worker([winding]);
+  const handle = await longhaul.submit(winding, null);
+  gates.first.open();
+  await until(() => traces[0]?.length === 1);
+  gates.second.open();
+  await until(() => traces[0]?.length === 2);
+  await stage.takeOver(handle.runId);
+  await until(() => traces[1]?.length === 2);
+  hold.open();
+  expect(await handle.result()).toEqual(["first", "second"]);
+  expect(traces[1]).toEqual(traces[0]);
+});
+
+test("a name that was refused because it was taken is refused again by a replay", async () => {
+  const traces: unknown[][] = [];
+  const open = gate();
+  const hold = gate();
+  const careless = agent({
+    name: "careless",
+    async run(ctx) {
+      const trace: unknown[] = [];
+      traces.push(trace);
+      const same = ctx.step("same", () => open.opened);
+      for (const name of ["a", "b"]) {
+        await ctx.step(name, () => undefined);
+        trace.push(await ctx.step("same", () => "a second").catch((error) => error.code));
+      }
+      open.open();
+      await same;
+      await ctx.step("hold", () => hold.opened);
+      return trace;
+    },
+  });
+  const longhaul = await stage.worker([careless]);
+  const handle = await longhaul.submit(careless, null);
+  await until(async () => (await journalOf(stage.db, handle.runId)).some((entry) => entry.key === "same#1"));
+  await stage.takeOver(handle.runId);
+  await until(() => traces[1]?.length === 2);
+  hold.open();
+  expect(await handle.result()).toEqual(["DUPLICATE_STEP", "DUPLICATE_STEP"]);
+  expect(traces[1]).toEqual(traces[0]);
+});
+
 test("now, random and uuid are the same after a takeover", async () => {
   const seen: unknown[] = [];
   const hold = gate();

@@ -17,7 +17,7 @@ async function row(
     in_flight: number;
   }>(
     `select l.state, l.worker_id, l.expires_at, t.in_flight from longhaul.live l join longhaul.lanes n using (lane_id)
-       join longhaul.tenants t using (queue, tenant_id) where run_id = $1`,
+       join longhaul.tenants t using (tenant_id) where run_id = $1`,
     [runId],
   );
   if (live === undefined) throw new Error("the run has ended");

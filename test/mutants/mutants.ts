@@ -15,12 +15,50 @@ export interface Mutant extends Edit {
 }
 
 const JOURNAL = "sql/migrations/0005_journal.sql";
+const CLAIM = "sql/migrations/0004_claim.sql";
 const FINISH = "sql/migrations/0006_finish.sql";
-const RETENTION = "sql/migrations/0011_retention.sql";
+const QUEUE = "sql/migrations/0002_queue.sql";
+const SUBMIT = "sql/migrations/0003_submit.sql";
+const RETENTION = "sql/migrations/0012_retention.sql";
 const SWEEP = "sql/migrations/0007_sweep.sql";
 const named = (file: string, name: string): Mutant["test"] => ({ file: `test/${file}.test.ts`, name });
 
 export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "two lanes pass one gate at once",
+    file: CLAIM,
+    find: "and (y.agent_gate is null or y.in_agent <= y.agent_room)",
+    replace: "",
+    test: named("store/limits", "holds over all tenants and workers, and a freed slot goes to whoever waited longest"),
+  },
+  {
+    name: "a slot that comes back opens nothing",
+    file: QUEUE,
+    find: "where k.was_full;\n  return parked;",
+    replace: "where false;\n  return parked;",
+    test: named("store/claim", "a tenant at its cap costs nothing until a slot is freed"),
+  },
+  {
+    name: "a turn that wakes up has credit for the time it slept",
+    file: QUEUE,
+    find: "vtime = case when t.lanes = 0 then greatest(t.vtime, longhaul.present(t.queue, t.build, t.band)) else t.vtime end",
+    replace: "vtime = t.vtime",
+    test: named("store/claim", "a tenant that was idle gets no credit for it"),
+  },
+  {
+    name: "a lane is made in a turn that may be cleared away",
+    file: SUBMIT,
+    find: "order by t.turn_id for key share",
+    replace: "order by t.turn_id",
+    test: named("store/limits", "a submit and a clean-up at the same time lose no run"),
+  },
+  {
+    name: "a repeated submit counts against the plan",
+    file: SUBMIT,
+    find: "where u.parent is null and not exists (select from longhaul.runs x where x.run_id = u.run)",
+    replace: "where u.parent is null",
+    test: named("store/limits", "a tenant with as many unfinished runs as its plan allows is refused"),
+  },
   {
     name: "append does not check the epoch",
     file: JOURNAL,
@@ -94,10 +132,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a worker mixes up two claims of one run",
     file: "src/engine/worker.ts",
-    find: "if (stale !== PLACEHOLDER) stale?.lose();",
+    find: "this.#hands.get(claim.run_id)?.lose();",
     replace: "",
     also: {
-      find: "if (this.#running.get(execution.runId) !== execution) {\n      execution.forget();",
+      find: "if (!this.#hands.holds(execution)) {\n      execution.forget();",
       replace: "if (execution.epoch < 0) {\n      execution.forget();",
     },
     test: named("engine/unknown-commit", "a run that its worker claims anew before it knows that it had let it go"),
@@ -190,12 +228,18 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a replay gives outcomes in the order in which they are asked for",
     file: "src/engine/replay.ts",
-    find: 'if (!this.#requested.has(entry.key ?? "")) break;',
-    replace: `if (!this.#requested.has(entry.key ?? "")) break;
-      const first = this.#order.findIndex((e, i) => i >= this.#head && e.key === [...this.#requested.keys()][0]);
-      if (first > this.#head) this.#order.splice(this.#head, 0, ...this.#order.splice(first, 1));
-      entry = this.#order[this.#head] as Entry;`,
+    find: "this.#pumping = this.#isAsked(this.#order[this.#head]);",
+    replace: `const first = this.#order.findIndex((e, i) => i >= this.#head && e.key === [...this.#requested.keys()][0]);
+    if (first > this.#head) this.#order.splice(this.#head, 0, ...this.#order.splice(first, 1));
+    this.#pumping = this.#isAsked(this.#order[this.#head]);`,
     test: named("engine/replay", "the order in which parallel steps ended is kept"),
+  },
+  {
+    name: "a replay gives an entry before all that follows from the one before",
+    file: "src/engine/timing.ts",
+    find: "void SETTLED.then(() => process.nextTick(call));",
+    replace: "process.nextTick(call);",
+    test: named("engine/replay", "what follows from one step happens before the next is given"),
   },
   {
     name: "a replay starts at the first entry",

@@ -280,7 +280,7 @@ describe("results", () => {
     const [counts] = await stage.db.query(
       `select sum(l.ready)::int as ready, (select sum(in_flight)::int from longhaul.tenants) as in_flight,
               (select count(*) from longhaul.outcomes o join longhaul.runs r using (run_id) where r.build = $1) as ended
-         from longhaul.lanes l where l.build = $1`,
+         from longhaul.turns l where l.build = $1`,
       [stage.build],
     );
     expect(counts).toEqual({ ready: 0, in_flight: 0, ended: 200 });

@@ -1,8 +1,9 @@
 // "Why does it not move?": one sentence and what would move it, for every situation a run can be in.
 import { expect, test } from "vitest";
 import { agent } from "../../src/index.ts";
-import { setCap } from "../../src/store/queue.ts";
+import { pauseTenant } from "../../src/store/plans.ts";
 import { gate, until, untilStatus, useStage } from "../support/longhaul.ts";
+import { capTenant } from "../support/runs.ts";
 
 const stage = useStage();
 const echo = agent({ name: "echo", run: (_ctx, input) => input });
@@ -30,11 +31,12 @@ test("its tenant is at its cap", async () => {
   const hold = gate();
   const holder = agent({ name: "holder", queue: "capped", run: (ctx) => ctx.step("s", () => hold.opened) });
   const longhaul = await stage.worker([holder]);
-  await setCap(stage.db, "capped", "default", 1);
-  const first = await longhaul.submit(holder, 1);
-  await until(async () => (await longhaul.get(first.runId))?.status === "running");
-  const second = await longhaul.submit(holder, 2);
-  expect(await longhaul.why(second.runId)).toMatchObject({
+  await capTenant(stage.db, "capped", 1);
+  const capped = longhaul.tenant("capped");
+  const first = await capped.submit(holder, 1);
+  await until(async () => (await capped.get(first.runId))?.status === "running");
+  const second = await capped.submit(holder, 2);
+  expect(await capped.why(second.runId)).toMatchObject({
     code: "cap",
     sentence: expect.stringContaining("(1 of 1 in flight)"),
   });
@@ -44,13 +46,16 @@ test("its tenant is at its cap", async () => {
 
 test("its tenant is paused", async () => {
   const longhaul = await stage.worker([agent({ name: "slow", queue: "halted", run: () => 1 })]);
-  await setCap(stage.db, "halted", "default", 1);
-  await stage.db.query("update longhaul.tenants set paused = true where queue = 'halted'");
-  const { runId } = await longhaul.submit("slow", 1);
-  expect(await longhaul.why(runId)).toMatchObject({
+  const halted = longhaul.tenant("halted");
+  await halted.run("slow", 1);
+  expect(await pauseTenant(stage.db, "halted", true)).toBe(true);
+  const handle = await halted.submit("slow", 2);
+  expect(await halted.why(handle.runId)).toMatchObject({
     code: "tenant_paused",
-    sentence: "Tenant default is paused on queue halted.",
+    sentence: "Tenant halted is paused: none of its runs starts.",
   });
+  expect(await pauseTenant(stage.db, "halted", false)).toBe(true);
+  expect(await handle.result()).toBe(1);
 });
 
 test("others are before it", async () => {

@@ -35,8 +35,8 @@ export async function openHouse(options: Partial<ServeOptions> = {}): Promise<Ho
 /** The log of servers whose trouble is what the test is about. */
 export const silent = { error: () => undefined, warn: () => undefined };
 
-export function clientOf(server: { readonly url: string }): Client {
-  return new Client({ apiUrl: server.url, apiKey: null, callerOptions: { maxRetries: 0 } });
+export function clientOf(server: { readonly url: string }, apiKey: string | null = null): Client {
+  return new Client({ apiUrl: server.url, apiKey, callerOptions: { maxRetries: 0 } });
 }
 
 export interface SseFrame {

@@ -1,38 +1,28 @@
 // The server as a process of a machine: ports, hosts, pages, identities, slow clients, its database gone, its end.
-import { request as httpRequest } from "node:http";
-import { type AddressInfo, connect as connectSocket, createServer as createTcpServer, type Socket } from "node:net";
+import { connect as connectSocket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/runtime/connect.ts";
 import { serve } from "../../src/server/index.ts";
 import { agents, gate } from "./agents.ts";
-import { codeOf, collect, type House, openHouse, post, readAll, readUntil, silent, until } from "./harness.ts";
+import {
+  codeOf,
+  collect,
+  type House,
+  openHouse,
+  post,
+  readAll,
+  readUntil,
+  silent,
+  until,
+  withoutHeartbeats,
+} from "./harness.ts";
+import { databaseProxy, raw } from "./sockets.ts";
 
 let house: House;
 beforeAll(async () => {
   house = await openHouse();
 });
 afterAll(() => house.close());
-
-/** A request with headers that fetch does not let one set. */
-function raw(
-  port: number,
-  path: string,
-  headers: Record<string, string>,
-  method = "GET",
-): Promise<{ status: number; body: string; headers: Record<string, unknown> }> {
-  return new Promise((resolve, reject) => {
-    const request = httpRequest({ host: "127.0.0.1", port, path, method, headers }, (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => {
-        body += chunk;
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }));
-    });
-    request.on("error", reject);
-    request.end();
-  });
-}
 
 describe("listening", () => {
   test("a taken port is a coded error with the way out", async () => {
@@ -282,8 +272,15 @@ describe("without its database", () => {
     const server = await serve({ longhaul: away, port: 0, log: silent });
     const input = { steps: 3, gate: "outage", gates: [1] };
     const { runId } = await house.longhaul.submit("stepper", input);
-    const reading = readAll(`${server.url}/runs/${runId}/stream?stream_mode=updates`);
-    await until(async () => (await house.longhaul.get(runId))?.journalSeq === 3);
+    const stream = await fetch(`${server.url}/runs/${runId}/stream?stream_mode=updates`);
+    let read = "";
+    const reading = (async () => {
+      const decoder = new TextDecoder();
+      for await (const chunk of stream.body ?? []) read += decoder.decode(chunk as Uint8Array, { stream: true });
+      return withoutHeartbeats(read);
+    })();
+    // Now it only waits for what comes next.
+    await until(async () => read.includes("id: 2\n"));
     proxy.cut();
     const refused = await until(async () => {
       const response = await post(server, "/runs", { assistant_id: "echo" });
@@ -327,46 +324,3 @@ describe("limits of the socket", () => {
     await server.close();
   });
 });
-
-/** A way to the database that can be cut. */
-async function databaseProxy(url: string) {
-  const target = new URL(url);
-  const [port, hostname] = [Number(target.port), target.hostname];
-  const open = new Set<Socket>();
-  let whole = true;
-  const proxy = createTcpServer((near) => {
-    if (!whole) return void near.destroy();
-    const far = connectSocket(port, hostname);
-    for (const socket of [near, far]) {
-      open.add(socket);
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        open.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
-    }
-    near.pipe(far).pipe(near);
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-  target.port = String((proxy.address() as AddressInfo).port);
-  target.hostname = "127.0.0.1";
-  const drop = (): void => {
-    for (const socket of open) socket.destroy();
-  };
-  return {
-    url: target.toString(),
-    cut: () => {
-      whole = false;
-      drop();
-    },
-    mend: () => {
-      whole = true;
-    },
-    close: () =>
-      new Promise<void>((resolve) => {
-        proxy.close(() => resolve());
-        drop();
-      }),
-  };
-}

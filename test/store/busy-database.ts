@@ -6,6 +6,7 @@ import type { FreshDatabase } from "../support/postgres.ts";
 // Late enough that its parent sleeps by then.
 const child = agent({
   name: "child",
+  concurrency: { limit: 100, perKey: 100 },
   run: (ctx, input) => (input === "stay" ? ctx.signal("go") : ctx.sleep(400)),
 });
 const parent = agent({ name: "parent", run: (ctx) => ctx.map("children", ["end", "stay"], child) });
@@ -64,7 +65,7 @@ export async function fillDatabase({ url, db }: FreshDatabase): Promise<void> {
   await outside.submit(sleeper, null, { delay: "1 hour" });
   await outside.submit(child, "stay", { queue: "held" });
   const hold = { workerId: THREAD, leaseMs: 3_600_000, queue: "held", builds: ["default"], bands: [1] };
-  await claimRuns(db, { ...hold, count: 1, lanes: 1, floor: 0 });
+  await claimRuns(db, { ...hold, floors: [0], count: 1, turns: 1 });
   await outside.close();
 }
 

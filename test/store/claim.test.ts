@@ -4,11 +4,10 @@ import { KIND } from "../../src/domain/entry.ts";
 import { newId } from "../../src/engine/ids.ts";
 import { claimIsolated } from "../../src/store/claim.ts";
 import { settleRuns } from "../../src/store/finish.ts";
-import { setCap } from "../../src/store/queue.ts";
 import { submitRuns } from "../../src/store/submit.ts";
 import { installGuards } from "../support/guards.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
-import { aRun, claim, liveRow, submit, wrongCounters } from "../support/runs.ts";
+import { aRun, capTenant, claim, liveRow, submit, wrongCounters } from "../support/runs.ts";
 
 let fresh: FreshDatabase;
 beforeAll(async () => {
@@ -76,15 +75,15 @@ test("20 workers that claim 300 runs at once take each exactly once (12)", async
 describe("caps", () => {
   test("a tenant is never above its cap, whoever claims and finishes at the same time (22)", async () => {
     const queue = newId();
-    await setCap(fresh.db, queue, "t", 3);
-    await submit(fresh.db, ...Array.from({ length: 60 }, () => ({ queue })));
+    await capTenant(fresh.db, queue, 3);
+    await submit(fresh.db, ...Array.from({ length: 60 }, () => ({ queue, tenant: queue })));
     let most = 0;
     let ended = 0;
     let watching = true;
     const watch = (async () => {
       while (watching) {
         const [row] = await fresh.db.query<{ n: number }>(
-          "select count(*) as n from longhaul.live l join longhaul.lanes n using (lane_id) where n.queue = $1 and l.state = 'running'",
+          "select count(*) as n from longhaul.live l join longhaul.lanes n using (lane_id) where n.tenant_id = $1 and l.state = 'running'",
           [queue],
         );
         most = Math.max(most, row?.n ?? 0);
@@ -118,31 +117,31 @@ describe("caps", () => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
-  test("a tenant at its cap costs nothing until a slot is freed: its lane is parked (23)", async () => {
+  test("a tenant at its cap costs nothing until a slot is freed: its turn is parked (23)", async () => {
     const queue = newId();
     const workerId = newId();
-    await setCap(fresh.db, queue, "t", 1);
-    await submit(fresh.db, { queue }, { queue });
+    await capTenant(fresh.db, queue, 1);
+    await submit(fresh.db, { queue, tenant: queue }, { queue, tenant: queue });
     const [run] = await claim(fresh.db, { queue, workerId });
-    const lane = () => fresh.db.query("select ready, runnable from longhaul.lanes where queue = $1", [queue]);
-    expect(await lane()).toEqual([{ ready: 1, runnable: false }]);
+    const turn = () => fresh.db.query("select ready, runnable from longhaul.turns where queue = $1", [queue]);
+    expect(await turn()).toEqual([{ ready: 1, runnable: false }]);
     expect(await claim(fresh.db, { queue })).toEqual([]);
     const to = { move: "pause", reason: "by hand" } as const;
     await settleRuns(fresh.db, workerId, [
       { runId: run?.run_id ?? "", epoch: 1, first: 2, entries: [], to, consumed: [], activeMs: 1 },
     ]);
-    expect(await lane()).toEqual([{ ready: 1, runnable: true }]);
+    expect(await turn()).toEqual([{ ready: 1, runnable: true }]);
     expect(await claim(fresh.db, { queue })).toHaveLength(1);
   });
 
   test("raising a cap makes room at once, a cap of nothing stops the tenant", async () => {
     const queue = newId();
-    await setCap(fresh.db, queue, "t", 0);
-    await submit(fresh.db, { queue }, { queue }, { queue });
+    await capTenant(fresh.db, queue, 0);
+    await submit(fresh.db, ...Array.from({ length: 3 }, () => ({ queue, tenant: queue })));
     expect(await claim(fresh.db, { queue })).toEqual([]);
-    await setCap(fresh.db, queue, "t", 2);
+    await capTenant(fresh.db, queue, 2);
     expect(await claim(fresh.db, { queue })).toHaveLength(2);
-    await setCap(fresh.db, queue, "t", 3);
+    await capTenant(fresh.db, queue, 3);
     expect(await claim(fresh.db, { queue })).toHaveLength(1);
   });
 });
@@ -161,10 +160,10 @@ describe("fairness", () => {
     const queue = newId();
     const tenants = ["one", "two", "heavy"];
     await submit(fresh.db, ...tenants.flatMap((tenant) => Array.from({ length: 400 }, () => ({ queue, tenant }))));
-    await fresh.db.query("update longhaul.tenants set weight = 3 where queue = $1 and tenant_id = 'heavy'", [queue]);
+    await fresh.db.query("update longhaul.tenants set weight = 3 where tenant_id = 'heavy'");
     const shares = new Map(tenants.map((tenant) => [tenant, 0]));
     for (let i = 0; i < 250; i++) {
-      for (const run of await claim(fresh.db, { queue, count: 1, lanes: 1 }))
+      for (const run of await claim(fresh.db, { queue, count: 1, turns: 1 }))
         shares.set(run.tenant_id, (shares.get(run.tenant_id) ?? 0) + 1);
     }
     expect(shares.get("one")).toBeCloseTo(50, -1);
@@ -175,11 +174,11 @@ describe("fairness", () => {
   test("a tenant that was idle gets no credit for it", async () => {
     const queue = newId();
     await submit(fresh.db, ...Array.from({ length: 300 }, () => ({ queue, tenant: "busy" })));
-    for (let i = 0; i < 100; i++) await claim(fresh.db, { queue, count: 1, lanes: 1 });
+    for (let i = 0; i < 100; i++) await claim(fresh.db, { queue, count: 1, turns: 1 });
     await submit(fresh.db, ...Array.from({ length: 100 }, () => ({ queue, tenant: "late" })));
     const next: string[] = [];
     for (let i = 0; i < 20; i++)
-      next.push(...(await claim(fresh.db, { queue, count: 1, lanes: 1 })).map((run) => run.tenant_id));
+      next.push(...(await claim(fresh.db, { queue, count: 1, turns: 1 })).map((run) => run.tenant_id));
     expect(next.filter((tenant) => tenant === "busy").length).toBeGreaterThanOrEqual(8);
   });
 });
@@ -196,7 +195,7 @@ test("a claim waits for nobody: a run that somebody has locked is left to them",
 
 test("an isolated run is taken only by its name, by one, within its tenant's cap", async () => {
   const queue = newId();
-  const [row] = await submit(fresh.db, { queue });
+  const [row] = await submit(fresh.db, { queue, tenant: queue });
   const runId = row?.run_id ?? "";
   expect(await claimIsolated(fresh.db, newId(), 60_000, runId)).toBeNull();
   await claim(fresh.db, { queue });
@@ -207,9 +206,9 @@ test("an isolated run is taken only by its name, by one, within its tenant's cap
   await fresh.db.query("select * from longhaul.sweep(10, 2, true)");
   expect(await liveRow(fresh.db, runId)).toMatchObject({ isolate: true, state: "queued" });
   expect(await claim(fresh.db, { queue })).toEqual([]);
-  await setCap(fresh.db, queue, "t", 0);
+  await capTenant(fresh.db, queue, 0);
   expect(await claimIsolated(fresh.db, newId(), 60_000, runId)).toBeNull();
-  await setCap(fresh.db, queue, "t", 1);
+  await capTenant(fresh.db, queue, 1);
   const taken = await Promise.all(Array.from({ length: 5 }, () => claimIsolated(fresh.db, newId(), 60_000, runId)));
   expect(taken.filter((claimed) => claimed !== null)).toMatchObject([{ run_id: runId, epoch: 3 }]);
 });

@@ -42,6 +42,25 @@ describe("values", () => {
   });
 });
 
+test("two connections are kept, with the plans they have made, when the others have idled away", async () => {
+  const db = openDatabase({ url: fresh.url });
+  db.pool.options.idleTimeoutMillis = 1;
+  const pids = async () => {
+    const busy = Array.from({ length: 5 }, () =>
+      db.query<{ pid: number }>("select pg_backend_pid() pid, pg_sleep(0.05)"),
+    );
+    return (await Promise.all(busy)).map(([row]) => row?.pid);
+  };
+  const before = await pids();
+  expect(new Set(before).size).toBe(5);
+  while (db.pool.totalCount > 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  // Nothing is left that could close another.
+  expect(db.pool.idleCount).toBe(2);
+  const after = await pids();
+  expect(after.filter((pid) => before.includes(pid))).toHaveLength(2);
+  await db.end();
+});
+
 describe("the schema's name", () => {
   test("replaces the prefix everywhere, also in prepared statements", async () => {
     const db = openDatabase({ url: fresh.url, schema: "other_one" });

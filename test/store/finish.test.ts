@@ -53,8 +53,8 @@ const signal = (runId: string, name: string) =>
 
 async function inFlight(run: Claimed): Promise<number | undefined> {
   const [row] = await fresh.db.query<{ in_flight: number }>(
-    "select in_flight from longhaul.tenants where queue = $1 and tenant_id = 't'",
-    [run.queue],
+    "select in_flight from longhaul.tenants where tenant_id = $1",
+    [run.tenant_id],
   );
   return row?.in_flight;
 }

@@ -11,8 +11,8 @@ const LOOKING = `update longhaul.workers set state = 'active', seen_at = clock_t
 const BREAKS: Readonly<Record<string, string>> = {
   "run-is-somewhere": "delete from longhaul.live where state = 'waiting'",
   "no-phantom-run": "delete from longhaul.runs where run_id in (select run_id from longhaul.outcomes)",
-  "one-way-in": `insert into longhaul.intake (run_id, band, priority, tenant_id, agent, build, queue, options, metadata)
-                 select run_id, 1, 100, tenant_id, agent, build, queue, options, metadata from longhaul.runs limit 1`,
+  "one-way-in": `insert into longhaul.intake (run_id, band, priority, tenant_id, agent, build, queue, key, options, metadata)
+                 select run_id, 1, 100, tenant_id, agent, build, queue, concurrency_key, options, metadata from longhaul.runs limit 1`,
   "one-run-per-key": `drop index longhaul.one_run_per_idempotency_key; update longhaul.runs set idempotency_key = 'same'`,
   "recorded-once": `insert into longhaul.journal (run_id, seq, epoch, kind, key, body)
                     select run_id, seq + 1000, epoch, kind, key, body from longhaul.journal where kind = 10`,
@@ -22,7 +22,7 @@ const BREAKS: Readonly<Record<string, string>> = {
   "epoch-is-current": "update longhaul.live set epoch = 0 where state = 'waiting'",
   "queued-is-findable": "delete from longhaul.ready",
   "ready-is-queued":
-    "insert into longhaul.ready select lane_id, prio, run_id from longhaul.live where state = 'waiting'",
+    "insert into longhaul.ready (lane_id, prio, run_id) select lane_id, prio, run_id from longhaul.live where state = 'waiting'",
   "lapsed-lease-is-swept": `update longhaul.live set expires_at = clock_timestamp() - interval '2 minutes' where state = 'running'; ${LOOKING}`,
   "isolated-is-tried": "update longhaul.live set isolate = true where state = 'waiting'",
   "one-end": `update longhaul.journal set body = '{"status":"cancelled"}' where kind = 3`,
@@ -30,7 +30,7 @@ const BREAKS: Readonly<Record<string, string>> = {
     "update longhaul.journal j set kind = 3 from longhaul.live l where l.run_id = j.run_id and j.kind = 2",
   "moves-are-legal": "update longhaul.journal set kind = 4 where kind = 1 and seq = 1",
   "state-is-journaled":
-    "update longhaul.live set state = 'waiting', worker_id = null, expires_at = null where state = 'running'",
+    "update longhaul.live set state = 'waiting', worker_id = null, expires_at = null, agent_gate = null, key_gate = null where state = 'running'",
   "no-child-is-forgotten":
     "update longhaul.live set parent_id = (select run_id from longhaul.outcomes limit 1) where parent_id is not null",
   "end-is-told": "delete from longhaul.inbox where kind = 'child'",
@@ -39,15 +39,21 @@ const BREAKS: Readonly<Record<string, string>> = {
   "attempts-are-counted": `update longhaul.journal set body = replace(body, '"n":1', '"n":7') where kind = 11`,
   "backoff-is-kept": `update longhaul.journal set body = regexp_replace(body, '"r":\\d+', '"r":9999999999999') where kind = 11`,
   "cap-is-kept": "update longhaul.tenants set cap = 0",
+  "gate-is-kept": "update longhaul.gates set cap = 0",
   "slots-do-not-leak": "update longhaul.tenants set in_flight = in_flight + 1",
+  "gates-do-not-leak": "update longhaul.gates set in_flight = in_flight + 1",
+  "unfinished-is-counted": "update longhaul.tenants set unfinished = unfinished + 1",
   "ready-is-counted": "update longhaul.lanes set ready = ready + 1",
-  "lane-matches-its-runs": "update longhaul.lanes set build = 'other'",
+  "turn-is-counted": "update longhaul.turns set ready = ready + 1",
+  "lane-matches-its-runs": "update longhaul.turns set build = 'other'",
+  "gates-match-their-lanes": "update longhaul.lanes set agent_gate = null",
+  "lane-is-open": "update longhaul.lanes set open = false",
   "one-active-run-per-thread": "update longhaul.threads set active_run = null",
   "thread-moves-on": "update longhaul.threads set active_run = null",
   "thread-line-is-true":
     "update longhaul.thread_queue set run_id = (select run_id from longhaul.live where state = 'waiting' limit 1)",
   "thread-in-order": `insert into longhaul.journal (run_id, seq, epoch, kind) select run_id, 1, 1, 1 from longhaul.thread_queue`,
-  "work-is-offered": "update longhaul.lanes set runnable = false where ready > 0",
+  "work-is-offered": "update longhaul.turns set runnable = false where ready > 0",
   "timer-is-set": "delete from longhaul.later",
   "timer-is-not-early": "update longhaul.journal set at = at - interval '1 hour' where kind = 14",
   "timer-is-not-lost": `update longhaul.later set due_at = clock_timestamp() - interval '2 minutes'; ${LOOKING}`,

@@ -225,7 +225,7 @@ describe("reading back", () => {
       ),
     ]);
     const rows = await readForReplay(fresh.db, [plain.run.run_id, long.run.run_id]);
-    const of = (runId: string) => rows.filter((row) => row.run_id === runId).map((row) => row.seq);
+    const of = (runId: string) => rows.get(runId)?.map((row) => row.seq);
     expect(of(plain.run.run_id)).toEqual([1, 2]);
     expect(of(long.run.run_id)).toEqual([5, 6]);
   });

@@ -12,16 +12,22 @@ const SMALL = new Set([
   "intake",
   "cancel_cascade",
   "schema_migrations",
+  "plans",
+  "agents",
   "retention",
   "leftovers",
   "loose_blobs",
 ]);
 /** Indexes of which the whole is meant, or only the first entry. */
-const WHOLE = new Set(["live_running", "live_isolated", "later_due"]);
+const WHOLE = new Set(["live_running", "live_isolated", "later_due", "gates_of_agents"]);
 /** Statements are planned anew for each call until the sixth. */
 const ROUNDS = 8;
 
-const step = agent({ name: "step", run: (ctx) => ctx.step("one", () => "x".repeat(70_000)) });
+const step = agent({
+  name: "step",
+  concurrency: { limit: 100, perKey: 100 },
+  run: (ctx) => ctx.step("one", () => "x".repeat(70_000)),
+});
 const waiter = agent({
   name: "waiter",
   async run(ctx) {

@@ -262,6 +262,23 @@ describe("the tick", () => {
     expect((await ask([`${queue}x`])).runnable).toBe(false);
   });
 
+  test("names suspects only to who serves them, and only while their tenants have room", async () => {
+    const queue = newId();
+    const tenant = newId();
+    const { run, workerId } = await aHeldRun(fresh.db, { queue, tenant });
+    await crash(run, workerId, { canIsolate: true });
+    expect(await crash(await again(run, workerId), workerId, { canIsolate: true })).toBe("isolated");
+    expect((await ask([queue], true)).isolated).toEqual([run.run_id]);
+    expect((await ask([queue])).isolated).toEqual([]);
+    expect((await ask([newId()], true)).isolated).toEqual([]);
+    await fresh.db.query("update longhaul.tenants set paused = true where tenant_id = $1", [tenant]);
+    expect((await ask([queue], true)).isolated).toEqual([]);
+    await fresh.db.query("update longhaul.tenants set paused = false, cap = 0 where tenant_id = $1", [tenant]);
+    expect((await ask([queue], true)).isolated).toEqual([]);
+    await fresh.db.query("update longhaul.tenants set cap = 1 where tenant_id = $1", [tenant]);
+    expect((await ask([queue], true)).isolated).toEqual([run.run_id]);
+  });
+
   test("says when the next timer rings", async () => {
     await fresh.db.query("delete from longhaul.later");
     expect((await ask([])).next_ms).toBeNull();

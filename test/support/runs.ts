@@ -3,6 +3,7 @@
 import { newId } from "../../src/engine/ids.ts";
 import { type Claimed, claimRuns } from "../../src/store/claim.ts";
 import type { Database } from "../../src/store/database.ts";
+import { setPlan, setTenantPlan } from "../../src/store/plans.ts";
 import { type NewRun, type Submitted, submitRuns } from "../../src/store/submit.ts";
 
 /** A run as a submit would store it. */
@@ -21,6 +22,7 @@ export function aRun(changes: Partial<NewRun> = {}): NewRun {
     build: "b",
     queue: "q",
     band: 1,
+    concurrencyKey: "",
     priority: 100,
     threadId: null,
     rejectIfBusy: false,
@@ -31,6 +33,7 @@ export function aRun(changes: Partial<NewRun> = {}): NewRun {
     options: "{}",
     metadata: "{}",
     runAt: null,
+    startBy: null,
     ...changes,
   };
 }
@@ -42,7 +45,7 @@ export function submit(db: Database, ...runs: readonly Partial<NewRun>[]): Promi
 /** Claims for a worker of one's own, as many as there are. */
 export function claim(
   db: Database,
-  { workerId = newId(), count = 100, queue = "q", build = "b", leaseMs = 60_000, lanes = 100 } = {},
+  { workerId = newId(), count = 100, queue = "q", build = "b", leaseMs = 60_000, turns = 100 } = {},
 ): Promise<Claimed[]> {
   return claimRuns(db, {
     workerId,
@@ -51,8 +54,8 @@ export function claim(
     builds: [build, build, build],
     bands: [0, 1, 2],
     count,
-    lanes,
-    floor: 0,
+    floors: [0, 0, 0],
+    turns,
   });
 }
 
@@ -80,7 +83,17 @@ export function wrongCounters(db: Database): Promise<Record<string, unknown>[]> 
     select 'lane ' || l.lane_id as what, l.ready as said, (select count(*) from longhaul.ready r where r.lane_id = l.lane_id) as counted
       from longhaul.lanes l where l.ready <> (select count(*) from longhaul.ready r where r.lane_id = l.lane_id)
     union all
-    select 'tenant ' || t.queue || ' ' || t.tenant_id, t.in_flight, c.n from longhaul.tenants t
+    select 'turn ' || t.turn_id, t.ready, (select sum(l.ready) from longhaul.lanes l where l.turn_id = t.turn_id)
+      from longhaul.turns t where t.ready <> (select sum(l.ready) from longhaul.lanes l where l.turn_id = t.turn_id)
+    union all
+    select 'tenant ' || t.tenant_id, t.in_flight, c.n from longhaul.tenants t
      cross join lateral (select count(*) as n from longhaul.live v join longhaul.lanes l using (lane_id)
-                          where v.state = 'running' and l.queue = t.queue and l.tenant_id = t.tenant_id) c where t.in_flight <> c.n`);
+                          where v.state = 'running' and l.tenant_id = t.tenant_id) c where t.in_flight <> c.n`);
+}
+
+/** Puts a tenant on a plan of its own that caps what it has in flight. */
+export async function capTenant(db: Database, tenant: string, cap: number): Promise<void> {
+  const plan = `cap of ${tenant}`;
+  await setPlan(db, { plan, concurrency: cap, weight: 1, band: null, unfinished_max: null, submits_per_minute: null });
+  await setTenantPlan(db, tenant, plan);
 }

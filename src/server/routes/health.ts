@@ -7,8 +7,17 @@ import { json } from "../respond.ts";
 import type { Services } from "../services.ts";
 
 export function healthRoutes({ longhaul, streams, version }: Services): Hono<ServerEnv> {
+  let asking: Promise<boolean> | undefined;
+  /** Anybody may ask, however often: one question to the database at a time. */
+  const isHealthy = (): Promise<boolean> => {
+    asking ??= longhaul.healthy().finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  };
+
   const checkDatabase = async (): Promise<void> => {
-    if (!(await longhaul.healthy())) throw fail("DATABASE_UNAVAILABLE", { reason: "it does not answer" });
+    if (!(await isHealthy())) throw fail("DATABASE_UNAVAILABLE", { reason: "it does not answer" });
   };
 
   const ok = async (c: Ctx): Promise<Response> => {

@@ -1,5 +1,6 @@
 // GET of what a run has said and will say: LangGraph's stream and join, and our own journal events.
 import { Hono } from "hono";
+import { requireScope } from "../access.ts";
 import { runOnThread } from "../begin.ts";
 import { runEvents, runStream, runWait } from "../live.ts";
 import type { ServerEnv } from "../options.ts";
@@ -13,10 +14,12 @@ export function streamRoutes(services: Services): Hono<ServerEnv> {
     const threadId = c.req.path.startsWith("/threads/") ? idParam(c, "threadId") : null;
     const runId = idParam(c, "runId");
     const query = checkQuery(c, joinQuery, ["stream_mode"]);
+    const cancelOnDisconnect = query.cancel_on_disconnect ?? false;
+    if (cancelOnDisconnect) requireScope(c, "runs:write");
     const tenant = tenantOf(c, services.longhaul);
     const run = await runOnThread(tenant, runId, threadId);
     const location = threadId === null ? `/runs/${runId}` : `/threads/${threadId}/runs/${runId}`;
-    return { tenant, run, runId, query, location, cancelOnDisconnect: query.cancel_on_disconnect ?? false };
+    return { tenant, run, runId, query, location, cancelOnDisconnect };
   };
 
   const stream = async (c: Ctx): Promise<Response> => {

@@ -6,6 +6,8 @@
 create index journal_checkpoints on longhaul.journal (run_id, seq) where kind = 16;
 
 alter table longhaul.tenants   set (vacuum_truncate = off);
+alter table longhaul.gates     set (vacuum_truncate = off);
+alter table longhaul.turns     set (vacuum_truncate = off);
 alter table longhaul.lanes     set (vacuum_truncate = off);
 alter table longhaul.threads   set (vacuum_truncate = off);
 alter table longhaul.thread_queue set (vacuum_truncate = off);
@@ -15,6 +17,7 @@ alter table longhaul.live      set (vacuum_truncate = off);
 alter table longhaul.outcomes  set (vacuum_truncate = off);
 alter table longhaul.ready     set (vacuum_truncate = off);
 alter table longhaul.later     set (vacuum_truncate = off);
+alter table longhaul.expiries  set (vacuum_truncate = off);
 alter table longhaul.journal   set (vacuum_truncate = off);
 alter table longhaul.inbox     set (vacuum_truncate = off);
 alter table longhaul.waits     set (vacuum_truncate = off);
@@ -23,9 +26,13 @@ alter table longhaul.waits     set (vacuum_truncate = off);
 create function longhaul.filler(n int) returns setof uuid language sql as $$
   select ('00000000-0000-0000-0000-' || lpad(to_hex(i), 12, '0'))::uuid from generate_series(1, n) i
 $$;
-insert into longhaul.tenants (queue, tenant_id) select '', id || repeat('-', 1900) from longhaul.filler(128) id;
-insert into longhaul.lanes (lane_id, queue, tenant_id, build) overriding system value
-select -row_number() over (), '', id || repeat('-', 1900), '' from longhaul.filler(128) id;
+insert into longhaul.tenants (tenant_id) select id || repeat('-', 1900) from longhaul.filler(128) id;
+insert into longhaul.gates (gate_id, agent, key, cap) overriding system value
+select -row_number() over (), '', id || repeat('-', 1900), 0 from longhaul.filler(128) id;
+insert into longhaul.turns (turn_id, queue, tenant_id, build, band) overriding system value
+select -row_number() over (), '', id || repeat('-', 1900), '', 0 from longhaul.filler(128) id;
+insert into longhaul.lanes (lane_id, turn_id, tenant_id, agent) overriding system value
+select -row_number() over (), 0, '', id || repeat('-', 1900) from longhaul.filler(128) id;
 insert into longhaul.threads (thread_no, tenant_id, thread_id, agent) overriding system value
 select -row_number() over (), '', id, repeat('-', 1900) from longhaul.filler(192) id;
 insert into longhaul.thread_queue (thread_no, seq, run_id) select -row_number() over (), 0, id from longhaul.filler(10000) id;
@@ -38,11 +45,14 @@ insert into longhaul.outcomes (run_id, epoch, entries, tenant_id, status, reason
 select id, 0, 0, '', 'cancelled', repeat('-', 1900) from longhaul.filler(256) id;
 insert into longhaul.ready (lane_id, prio, run_id) select 0, 0, id from longhaul.filler(10000) id;
 insert into longhaul.later (run_id, due_at) select id, 'infinity' from longhaul.filler(10000) id;
+insert into longhaul.expiries (run_id, start_by) select id, 'infinity' from longhaul.filler(10000) id;
 insert into longhaul.journal (run_id, seq, epoch, kind, body) select id, 1, 0, 0, repeat('-', 1900) from longhaul.filler(256) id;
 insert into longhaul.inbox (run_id, seq, kind, key) select id, 1, 'nudge', repeat('-', 1900) from longhaul.filler(256) id;
 insert into longhaul.waits (run_id, key, label) select id, '', repeat('-', 1900) from longhaul.filler(256) id;
 
 delete from longhaul.tenants   where tenant_id in (select id || repeat('-', 1900) from longhaul.filler(128) id);
+delete from longhaul.gates     where gate_id < 0;
+delete from longhaul.turns     where turn_id < 0;
 delete from longhaul.lanes     where lane_id < 0;
 delete from longhaul.threads   where thread_no < 0;
 delete from longhaul.thread_queue where thread_no < 0;
@@ -52,6 +62,7 @@ delete from longhaul.live      where run_id in (select longhaul.filler(256));
 delete from longhaul.outcomes  where run_id in (select longhaul.filler(256));
 delete from longhaul.ready     where run_id in (select longhaul.filler(10000));
 delete from longhaul.later     where run_id in (select longhaul.filler(10000));
+delete from longhaul.expiries  where run_id in (select longhaul.filler(10000));
 delete from longhaul.journal   where run_id in (select longhaul.filler(256));
 delete from longhaul.inbox     where run_id in (select longhaul.filler(256));
 delete from longhaul.waits     where run_id in (select longhaul.filler(256));

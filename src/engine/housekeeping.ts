@@ -1,0 +1,49 @@
+// What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
+import type { Database } from "../store/database.ts";
+import { forgetIdle, reconcile } from "../store/plans.ts";
+
+export interface Chore {
+  readonly everyMs: number;
+  readonly run: () => Promise<unknown>;
+}
+
+const MINUTE_MS = 60_000;
+/** A concurrency key that nobody has used for so long costs a row no more. */
+const IDLE_MS = 10 * MINUTE_MS;
+const IDLE_BATCH = 1_000;
+
+export function chores(
+  db: Database,
+  log: (level: "warn", message: string, fields: Record<string, unknown>) => void,
+): Chore[] {
+  return [
+    { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
+    {
+      everyMs: MINUTE_MS,
+      async run() {
+        const wrong = await reconcile(db);
+        if (wrong > 0) log("warn", "counters of slots in use were wrong and are mended", { wrong });
+      },
+    },
+  ];
+}
+
+/** Does those chores whose time has come, one after the other. The first times are spread, so that workers started together take turns. */
+export class Housekeeping {
+  readonly #chores: readonly Chore[];
+  readonly #dueMs: number[];
+
+  constructor(list: readonly Chore[]) {
+    this.#chores = list;
+    const now = performance.now();
+    this.#dueMs = list.map(({ everyMs }) => now + everyMs * (0.5 + Math.random()));
+  }
+
+  async round(): Promise<void> {
+    for (const [place, { everyMs, run }] of this.#chores.entries()) {
+      if (performance.now() < (this.#dueMs[place] as number)) continue;
+      this.#dueMs[place] = performance.now() + everyMs;
+      await run();
+    }
+  }
+}
