@@ -22,6 +22,7 @@ export type { Approval, ApprovalStatus, Verdict } from "./domain/approval.ts";
 export type { DurationInput } from "./domain/duration.ts";
 export type { RunEvent } from "./domain/entry.ts";
 export { type ErrorCode, isLonghaulError, LonghaulError } from "./domain/errors.ts";
+export type { PlanInput, PlanLimits } from "./domain/plan.ts";
 export { NonRetryableError, RetryableError, type RetryPolicy } from "./domain/retry.ts";
 export type { Run, RunResult, RunStatus } from "./domain/run.ts";
 export type {
@@ -43,4 +44,5 @@ export type {
 } from "./runtime/api.ts";
 export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
 export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
+export type { ListTenants, Plans, PlanView, Tenants, TenantView } from "./runtime/limits-api.ts";
 export { VERSION } from "./runtime/version.ts";

@@ -63,7 +63,7 @@ export type InputOf<A extends Args, F extends Flags> = {
 export type View<Data> =
   Data extends AsyncIterable<infer Item> ? (item: Item) => readonly Block[] : (data: Data) => readonly Block[];
 
-export type Group = "Run" | "Runs" | "People" | "Installation";
+export type Group = "Run" | "Runs" | "People" | "Tenants" | "Installation";
 
 export interface Example {
   readonly line: string;

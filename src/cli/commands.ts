@@ -4,10 +4,12 @@ import { installationCommands } from "./commands-installation.ts";
 import { peopleCommands } from "./commands-people.ts";
 import { runCommands } from "./commands-runs.ts";
 import { serveCommands } from "./commands-serve.ts";
+import { tenantCommands } from "./commands-tenants.ts";
 
 export const commands: readonly AnyCommand[] = [
   ...serveCommands,
   ...runCommands,
   ...peopleCommands,
+  ...tenantCommands,
   ...installationCommands,
 ];

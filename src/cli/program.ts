@@ -21,6 +21,8 @@ export interface Invocation {
 const GROUPS: Readonly<Record<string, string>> = {
   runs: "Submit runs, look at them, and move them",
   approvals: "Answer the questions that agents ask people",
+  plans: "Say what tenants may have",
+  tenants: "See what tenants use, put them on plans, pause them",
 };
 
 /**

@@ -52,7 +52,8 @@ export async function connectServer(context: Context, project: Project, url: str
   const { connect } = await import("../runtime/connect.ts");
   const { schema, build } = project.settings;
   const agents = project.namesAgents ? (await project.agents()).map(({ agent }) => agent) : [];
-  return await connect({ url, schema, build, agents, worker: false, log: await context.log(project) });
+  const { plans } = project;
+  return await connect({ url, schema, build, agents, plans, worker: false, log: await context.log(project) });
 }
 
 export async function listen(context: Context, project: Project, longhaul: Longhaul): Promise<RunningServer> {

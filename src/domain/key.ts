@@ -14,7 +14,8 @@ export type KeyKind =
   | "effect key"
   | "signal name"
   | "approval name"
-  | "event name";
+  | "event name"
+  | "plan";
 
 /**
  * The key itself, if it can be one: any text of 1 to 512 bytes in UTF-8. No character has a meaning, so `*`, `:`, `../` and

@@ -4,6 +4,7 @@ import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { Plans, Tenants } from "./limits-api.ts";
 
 export interface SubmitOptions {
   /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
@@ -201,6 +202,8 @@ export interface Tenant {
 /** An open installation. The verbs act for the tenant `default`; `tenant(id)` gives them for another. */
 export interface Longhaul extends Tenant {
   readonly agents: readonly AnyAgent[];
+  readonly plans: Plans;
+  readonly tenants: Tenants;
   tenant(tenantId: string): Tenant;
   workers(): Promise<WorkerView[]>;
   queues(): Promise<QueueView[]>;

@@ -1,5 +1,6 @@
 // What a project says about itself in longhaul.config.ts.
 import type { AnyAgent } from "../agents/ctx.ts";
+import type { PlanInput } from "../domain/plan.ts";
 
 /** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
 export type AgentSources = string | readonly (AnyAgent | string)[];
@@ -48,6 +49,8 @@ export interface Config {
   readonly build?: string | undefined;
   readonly server?: ServerConfig | undefined;
   readonly worker?: WorkerConfig | undefined;
+  /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
+  readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   /** Least important line that is logged. Default `info`. */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
 }

@@ -6,6 +6,7 @@ import { toProgram } from "../agents/program.ts";
 import { expectedUrl } from "../domain/database-url.ts";
 import { fail } from "../domain/errors.ts";
 import { DRAIN_MS, LEASE_MS, STALL_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
+import type { PlanInput } from "../domain/plan.ts";
 import { startEmbedded } from "../embedded/index.ts";
 import { Doorbell } from "../engine/doorbell.ts";
 import { newId } from "../engine/ids.ts";
@@ -20,10 +21,12 @@ import { readQueues, readWorkers } from "../store/queue.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
 import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
-import { declareLimits } from "./limits.ts";
+import { configuredPlans, declareLimits, declarePlans } from "./limits.ts";
+import { PlanVerbs, wakeWorkers } from "./plans.ts";
 import { servedQueues } from "./served-queues.ts";
 import { submitBatcher } from "./submit.ts";
 import { TenantVerbs } from "./tenant.ts";
+import { TenantsVerbs } from "./tenants.ts";
 import { VERSION } from "./version.ts";
 
 export interface WorkerSettings {
@@ -68,6 +71,8 @@ export interface ConnectOptions {
   readonly build?: string;
   /** Run agents in this process. Default true when `agents` are given. */
   readonly worker?: boolean | WorkerSettings;
+  /** What tenants may have, by the name of the plan. One that is not named stays what it is. */
+  readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   /** Bring the schema up to date first. Default true. */
   readonly migrate?: boolean;
   /** Connections. Default 10. */
@@ -108,6 +113,8 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   readonly agents: readonly AnyAgent[];
   /** Id of the worker in this process, or null. */
   readonly workerId: string | null;
+  readonly plans: PlanVerbs;
+  readonly tenants: TenantsVerbs;
   readonly database: Database;
   readonly #installation: Installation;
   readonly #worker: Worker | null;
@@ -121,6 +128,8 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   ) {
     super(installation, "default");
     this.#installation = installation;
+    this.plans = new PlanVerbs(installation);
+    this.tenants = new TenantsVerbs(installation);
     this.#worker = worker?.worker ?? null;
     this.workerId = worker?.id ?? null;
     this.agents = [...installation.agents.values()];
@@ -135,6 +144,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     stopDatabase: () => Promise<unknown>,
   ): Promise<LonghaulProcess> {
     const agents = byName(options.agents ?? []);
+    const plans = configuredPlans(options.plans, (path) => `connect({ ${path} })`);
     const doorbell = new Doorbell(db);
     const build = options.build ?? "default";
     const installation: Installation = {
@@ -148,6 +158,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       agent: (name) => findAgent(agents, name),
     };
     await doorbell.open();
+    if (await declarePlans(db, plans)) wakeWorkers(installation);
     const wanted = options.worker ?? agents.size > 0;
     if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
     const settings = wanted === true ? {} : wanted;

@@ -15,6 +15,7 @@ import { journalRoutes } from "./routes/journal.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { submitRoutes } from "./routes/submit.ts";
+import { tenantRoutes } from "./routes/tenants.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import type { Services } from "./services.ts";
 import { Streams } from "./streams.ts";
@@ -55,5 +56,6 @@ const verbs = [
   finishRoutes,
   threadRoutes,
   approvalRoutes,
+  tenantRoutes,
   assistantRoutes,
 ];

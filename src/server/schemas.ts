@@ -7,6 +7,7 @@ import {
   METADATA_KEYS_MAX,
   PAGE_SIZE_MAX,
   REASON_CHARS_MAX,
+  TENANTS_LISTED_MAX,
 } from "../domain/limits.ts";
 import { fitsJsonb } from "../domain/text.ts";
 import { RUN_STATUSES } from "./langgraph.ts";
@@ -155,3 +156,12 @@ export const approvalsQuery = z.object({
   runId: uuid.optional(),
   limit: wholeNumber(1, PAGE_SIZE_MAX).optional(),
 });
+
+export const tenantsQuery = z.object({
+  plan: z.string().optional(),
+  paused: flag.optional(),
+  limit: wholeNumber(1, TENANTS_LISTED_MAX).optional(),
+  after: z.string().optional(),
+});
+
+export const tenantChange = z.object({ plan: z.string().nullish(), paused: z.boolean().nullish() });
