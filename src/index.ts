@@ -44,5 +44,16 @@ export type {
 } from "./runtime/api.ts";
 export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
 export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
-export type { ListTenants, Plans, PlanView, Tenants, TenantView } from "./runtime/limits-api.ts";
+export type {
+  DeadFilter,
+  DeadLetter,
+  DeadLetters,
+  DeadNews,
+  ListDead,
+  ListTenants,
+  Plans,
+  PlanView,
+  Tenants,
+  TenantView,
+} from "./runtime/limits-api.ts";
 export { VERSION } from "./runtime/version.ts";

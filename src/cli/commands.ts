@@ -1,5 +1,6 @@
 // Every command of the program, in the order of `longhaul --help`.
 import type { AnyCommand } from "./command.ts";
+import { deadCommands } from "./commands-dead.ts";
 import { installationCommands } from "./commands-installation.ts";
 import { peopleCommands } from "./commands-people.ts";
 import { runCommands } from "./commands-runs.ts";
@@ -9,6 +10,7 @@ import { tenantCommands } from "./commands-tenants.ts";
 export const commands: readonly AnyCommand[] = [
   ...serveCommands,
   ...runCommands,
+  ...deadCommands,
   ...peopleCommands,
   ...tenantCommands,
   ...installationCommands,

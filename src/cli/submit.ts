@@ -54,7 +54,7 @@ export async function submitRun(input: SubmitInput, context: Context): Promise<S
 }
 
 /** The agent of this project, whose schema checks the input; else one that a live worker has. @throws AGENT_UNKNOWN */
-async function agentNamed(name: string, { project, longhaul }: OpenInstallation): Promise<AnyAgent> {
+export async function agentNamed(name: string, { project, longhaul }: OpenInstallation): Promise<AnyAgent> {
   const here = project.namesAgents ? (await project.agents()).map(({ agent }) => agent) : [];
   const found = here.find((agent) => agent.name === name);
   if (found !== undefined) return found;

@@ -4,7 +4,7 @@ import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
-import type { Plans, Tenants } from "./limits-api.ts";
+import type { DeadLetters, Plans, Tenants } from "./limits-api.ts";
 
 export interface SubmitOptions {
   /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
@@ -164,6 +164,7 @@ export interface QueueView {
 /** The verbs, for one tenant. Ids of other tenants answer as unknown ones (RUN_NOT_FOUND, 404). */
 export interface Tenant {
   readonly tenantId: string;
+  readonly deadLetters: DeadLetters;
   submit<In, Out>(agent: Agent<In, Out>, input: In, options?: SubmitOptions): Promise<RunHandle<Out>>;
   submit(agent: string, input?: unknown, options?: SubmitOptions): Promise<RunHandle>;
   /** Submits and waits. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */

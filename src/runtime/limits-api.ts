@@ -1,6 +1,8 @@
 // The verbs on what tenants may use and on runs that failed for good.
+import type { AnyAgent } from "../agents/ctx.ts";
 import type { Band } from "../domain/band.ts";
 import type { Plan, PlanInput } from "../domain/plan.ts";
+import type { RunHandle } from "./api.ts";
 
 export interface PlanView extends Plan {
   /** How many tenants are on it. */
@@ -53,4 +55,70 @@ export interface Tenants {
   pause(tenant: string): Promise<TenantView>;
   /** @throws TENANT_NOT_FOUND */
   resume(tenant: string): Promise<TenantView>;
+}
+
+/** A run that needs somebody: it failed for good and has no parent that would deal with it, or it is paused. */
+export interface DeadLetter {
+  readonly runId: string;
+  readonly kind: "dead" | "paused";
+  readonly agent: string;
+  readonly queue: string;
+  /** The name of the error it failed with, a reason such as `run_timeout`, or `paused`. */
+  readonly code: string;
+  /** What its error said, or why it is paused. */
+  readonly message: string;
+  /** Null for a paused run. */
+  readonly diedAt: string | null;
+}
+
+/** Letters of one kind. Without a member: all. */
+export interface DeadFilter {
+  readonly agent?: string | undefined;
+  readonly queue?: string | undefined;
+  readonly code?: string | undefined;
+  /** Only runs that died at this moment or later. */
+  readonly since?: Date | undefined;
+}
+
+export interface ListDead extends DeadFilter {
+  /** Newest first. Default 50, at most 200. */
+  readonly limit?: number | undefined;
+  /** Only runs older than this one. */
+  readonly before?: string | undefined;
+  /** List paused runs too. Default true. */
+  readonly paused?: boolean | undefined;
+}
+
+/** What became of one of many letters. */
+export interface DeadNews {
+  readonly runId: string;
+  /** `gone`: somebody else was quicker. */
+  readonly did: "retried" | "discarded" | "gone" | "failed";
+  /** The run that takes its place. */
+  readonly newRunId: string | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+/** Runs that failed for good, until somebody deals with them. */
+export interface DeadLetters {
+  list(filter?: ListDead): Promise<DeadLetter[]>;
+  /**
+   * A new run that keeps every recorded success; the letter goes in the same transaction. Safe to repeat: it gives the same run.
+   * A paused run is released. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND
+   */
+  retry(runId: string, options: { readonly by: string }): Promise<RunHandle>;
+  /**
+   * A new run from the start, with another input; the letter goes in the same transaction. Safe to repeat with the same input.
+   * `agent`: whose schema checks it; default the agent of this process that has the run's name.
+   * @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND, AGENT_UNKNOWN, INPUT_INVALID
+   */
+  edit(runId: string, input: unknown, options?: { readonly agent?: AnyAgent }): Promise<RunHandle>;
+  /** Removes the letter; the run and its outcome stay. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND */
+  discard(runId: string): Promise<void>;
+  /** Retries what the filter names, oldest first, and nothing that died after the call. Default: without a limit. */
+  retryAll(
+    filter: DeadFilter,
+    options: { readonly by: string; readonly limit?: number | undefined },
+  ): AsyncIterable<DeadNews>;
+  discardAll(filter: DeadFilter, options?: { readonly limit?: number | undefined }): AsyncIterable<DeadNews>;
 }

@@ -26,6 +26,7 @@ import type {
   Why,
 } from "./api.ts";
 import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
+import { DeadLetterVerbs } from "./dead-letters.ts";
 import { forkAt, retryRun } from "./fork.ts";
 import { answering, type Installation, loadValue } from "./installation.ts";
 import { submit } from "./submit.ts";
@@ -39,11 +40,15 @@ const ENTRIES_SHOWN = 5_000;
 
 export class TenantVerbs implements Tenant {
   readonly tenantId: string;
+  readonly deadLetters: DeadLetterVerbs;
   readonly #installation: Installation;
 
   constructor(installation: Installation, tenantId: string) {
     this.#installation = installation;
     this.tenantId = checkKey("tenant", tenantId);
+    this.deadLetters = new DeadLetterVerbs(installation, this, (runId, existing) =>
+      this.#handle(runId, null, existing),
+    );
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of the interface give the types

@@ -9,6 +9,7 @@ import { errorResponse } from "./respond.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { assistantRoutes } from "./routes/assistants.ts";
 import { claimRoutes } from "./routes/claim.ts";
+import { deadRoutes } from "./routes/dead.ts";
 import { finishRoutes } from "./routes/finish.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { journalRoutes } from "./routes/journal.ts";
@@ -55,6 +56,7 @@ const verbs = [
   streamRoutes,
   finishRoutes,
   threadRoutes,
+  deadRoutes,
   approvalRoutes,
   tenantRoutes,
   assistantRoutes,

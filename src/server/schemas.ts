@@ -5,6 +5,7 @@ import {
   DURATION_MS_MAX,
   METADATA_BYTES_MAX,
   METADATA_KEYS_MAX,
+  PAGE_SIZE_DEFAULT,
   PAGE_SIZE_MAX,
   REASON_CHARS_MAX,
   TENANTS_LISTED_MAX,
@@ -165,3 +166,27 @@ export const tenantsQuery = z.object({
 });
 
 export const tenantChange = z.object({ plan: z.string().nullish(), paused: z.boolean().nullish() });
+
+const moment = z
+  .string()
+  .refine((text) => !Number.isNaN(Date.parse(text)), "expected a moment such as 2030-01-31T12:00:00Z")
+  .transform((text) => new Date(text));
+
+const deadFilter = { agent: z.string().optional(), queue: z.string().optional(), code: z.string().optional() };
+
+export const deadQuery = z.object({
+  ...deadFilter,
+  since: moment.optional(),
+  limit: wholeNumber(1, PAGE_SIZE_MAX).optional(),
+  before: uuid.optional(),
+  paused: flag.optional(),
+});
+
+/** One request deals with a page of letters; whoever has more asks again. */
+export const deadBody = z.object({
+  ...deadFilter,
+  since: moment.optional(),
+  limit: z.number().int().min(1).max(PAGE_SIZE_MAX).default(PAGE_SIZE_DEFAULT),
+});
+
+export const deadEdit = z.object({ input: anything });
