@@ -35,6 +35,8 @@ export type {
   RunDetail,
   RunHandle,
   StepView,
+  SubmitAnswer,
+  SubmitItem,
   SubmitOptions,
   Tenant,
   Thread,
@@ -45,6 +47,7 @@ export type {
 export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
 export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
 export type {
+  AdmissionView,
   DeadFilter,
   DeadLetter,
   DeadLetters,

@@ -58,6 +58,7 @@ export const installationCommands = [
       "queues",
       "drainMs",
       "leaseMs",
+      "unfinishedMax",
       "logLevel",
     ],
     summary: "Examine settings, database, schema and invariants",

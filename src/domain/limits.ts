@@ -114,6 +114,19 @@ export const FAILURE_ERRORS_MAX = 10;
 export const FAILURE_NODES_MAX = 32;
 export const FAILURE_CHARS_MAX = 64 * KIB;
 
+// Submits of one process.
+
+/** Runs in one call of submitMany, and in one request for a batch. */
+export const SUBMIT_ITEMS_MAX = 1_000;
+/** Submits that wait to be sent, each some 1.5 KB beside its input (measured): beyond 30 MB a process had better say no at once. */
+export const SUBMITS_WAITING_MAX = 20_000;
+/** The same with what they carry, in bytes. */
+export const SUBMITS_WAITING_BYTES_MAX = 64 * MIB;
+/** How long somebody may wait for a connection of the pool before submits are refused: below the 5 s after which the wait fails. */
+export const POOL_WAIT_MS_MAX = 3 * SECOND_MS;
+/** How old the count of unfinished runs may be by which a process refuses submits. */
+export const UNFINISHED_KNOWN_MS = SECOND_MS;
+
 // One process.
 
 /** Event-stream clients of one server process. */

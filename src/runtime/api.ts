@@ -4,7 +4,7 @@ import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
-import type { DeadLetters, Plans, Tenants } from "./limits-api.ts";
+import type { AdmissionView, DeadLetters, Plans, Tenants } from "./limits-api.ts";
 
 export interface SubmitOptions {
   /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
@@ -32,6 +32,15 @@ export interface SubmitOptions {
   /** Take part in the caller's own transaction: anything with pg's `query(text, values)`. Not with an idempotency key. */
   readonly tx?: { query(text: string, values: unknown[]): Promise<unknown> };
 }
+
+/** One of many submits. */
+export interface SubmitItem extends SubmitOptions {
+  readonly agent: AnyAgent | string;
+  readonly input?: unknown;
+}
+
+/** What became of one of many submits: its run, or why there is none. */
+export type SubmitAnswer = { readonly run: RunHandle } | { readonly error: Error };
 
 /** A submitted run. */
 export interface RunHandle<Out = unknown> {
@@ -65,6 +74,8 @@ export interface ListRuns {
   readonly parentId?: string;
   /** Containment in the run's metadata. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Only these runs. */
+  readonly runIds?: readonly string[];
   /** Newest first. Default 20, at most 200. */
   readonly limit?: number;
   /** Only runs older than this one. */
@@ -167,6 +178,11 @@ export interface Tenant {
   readonly deadLetters: DeadLetters;
   submit<In, Out>(agent: Agent<In, Out>, input: In, options?: SubmitOptions): Promise<RunHandle<Out>>;
   submit(agent: string, input?: unknown, options?: SubmitOptions): Promise<RunHandle>;
+  /**
+   * Submits up to 1,000 runs in statements of up to 500. All are checked before the first is stored. One answer per item, in their
+   * order: what is refused, by its checks or by the tenant's plan, does not hold up the others. @throws BATCH_TOO_LARGE
+   */
+  submitMany(items: readonly SubmitItem[]): Promise<SubmitAnswer[]>;
   /** Submits and waits. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */
   run<In, Out>(agent: Agent<In, Out>, input: In, options?: SubmitOptions & WaitForOptions): Promise<Out>;
   run(agent: string, input?: unknown, options?: SubmitOptions & WaitForOptions): Promise<unknown>;
@@ -212,6 +228,8 @@ export interface Longhaul extends Tenant {
   readonly workerId: string | null;
   /** Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it. */
   freeWorker(workerId: string, options?: { readonly canIsolate?: boolean }): Promise<number>;
+  /** Whether this process takes submits at this moment, and if not, why. */
+  admission(): Promise<AdmissionView>;
   /** True when the database answers. */
   healthy(): Promise<boolean>;
   /** Drains this process's worker if it has one, closes connections, stops the embedded database if this process started it. */

@@ -40,6 +40,11 @@ export interface WorkerConfig {
   readonly stallMs?: number | undefined;
 }
 
+export interface LimitsConfig {
+  /** Runs of the whole installation that have not ended: from so many on, submits are refused. Default no limit. */
+  readonly unfinishedMax?: number | undefined;
+}
+
 export interface Config {
   readonly agents?: AgentSources | undefined;
   readonly database?: DatabaseConfig | undefined;
@@ -49,6 +54,7 @@ export interface Config {
   readonly build?: string | undefined;
   readonly server?: ServerConfig | undefined;
   readonly worker?: WorkerConfig | undefined;
+  readonly limits?: LimitsConfig | undefined;
   /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   /** Least important line that is logged. Default `info`. */

@@ -19,11 +19,13 @@ import { migrate } from "../store/migrate.ts";
 import { preflight } from "../store/preflight.ts";
 import { readQueues, readWorkers } from "../store/queue.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
+import { Admission } from "./admission.ts";
 import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
 import { configuredPlans, declareLimits, declarePlans } from "./limits.ts";
 import { PlanVerbs, wakeWorkers } from "./plans.ts";
 import { servedQueues } from "./served-queues.ts";
+import { unfinishedCount } from "./setting-checks.ts";
 import { submitBatcher } from "./submit.ts";
 import { TenantVerbs } from "./tenant.ts";
 import { TenantsVerbs } from "./tenants.ts";
@@ -73,6 +75,12 @@ export interface ConnectOptions {
   readonly worker?: boolean | WorkerSettings;
   /** What tenants may have, by the name of the plan. One that is not named stays what it is. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
+  /** Of the whole installation, held by every process that submits. */
+  readonly limits?: {
+    /** Runs that have not ended: from so many on submits are refused (SYSTEM_FULL). Default none. */ readonly unfinishedMax?:
+      | number
+      | undefined;
+  };
   /** Bring the schema up to date first. Default true. */
   readonly migrate?: boolean;
   /** Connections. Default 10. */
@@ -146,6 +154,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     const agents = byName(options.agents ?? []);
     const plans = configuredPlans(options.plans, (path) => `connect({ ${path} })`);
     const doorbell = new Doorbell(db);
+    const submits = submitBatcher({ db });
     const build = options.build ?? "default";
     const installation: Installation = {
       db,
@@ -153,7 +162,8 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       agents,
       doorbell,
       followers: new Followers(db, doorbell, (error) => log("error", "streams could not be read", { error })),
-      submits: submitBatcher({ db }),
+      submits,
+      admission: new Admission(db, submits, checkUnfinishedMax(options.limits?.unfinishedMax)),
       clock: new DatabaseClock(),
       agent: (name) => findAgent(agents, name),
     };
@@ -196,6 +206,10 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       oldestMs: row.oldest_ms,
       workers: row.workers,
     }));
+  }
+
+  admission(): ReturnType<Longhaul["admission"]> {
+    return answering(() => this.#installation.admission.view());
   }
 
   async healthy(): Promise<boolean> {
@@ -245,6 +259,17 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
 function checkUrl(url: string, place: string): void {
   const expected = expectedUrl(url);
   if (expected !== null) throw fail("CONFIG_INVALID", { place, problem: "it is no URL", fix: `Make it ${expected}.` });
+}
+
+function checkUnfinishedMax(given: number | undefined): number | null {
+  if (given === undefined) return null;
+  const checked = unfinishedCount(given);
+  if ("value" in checked) return checked.value;
+  throw fail("CONFIG_INVALID", {
+    place: "connect({ limits.unfinishedMax })",
+    problem: `${String(given)} is not ${checked.expected}`,
+    fix: `Make it ${checked.expected}, or remove it.`,
+  });
 }
 
 /** What would make a promise untrue is refused or said loudly before anything is acknowledged (invariants 4 and 6). */

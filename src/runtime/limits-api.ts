@@ -122,3 +122,13 @@ export interface DeadLetters {
   ): AsyncIterable<DeadNews>;
   discardAll(filter: DeadFilter, options?: { readonly limit?: number | undefined }): AsyncIterable<DeadNews>;
 }
+
+/** Whether this process takes submits at this moment. */
+export interface AdmissionView {
+  readonly accepts: boolean;
+  /** Why not: `OVERLOADED` (this process), `SYSTEM_FULL` (the installation). */
+  readonly code: string | null;
+  /** As known within a second; null where there is no limit. */
+  readonly unfinished: number | null;
+  readonly unfinishedMax: number | null;
+}

@@ -80,10 +80,29 @@ export const runCreate = z.object({
     .min(0)
     .max(DURATION_MS_MAX / 1_000)
     .nullish(),
+  /** Ours: within the tenant, 0 first. */
+  priority: z.number().int().min(0).max(32_767).nullish(),
+  concurrency_key: z.string().nullish(),
+  start_within_seconds: z
+    .number()
+    .min(0)
+    .max(DURATION_MS_MAX / 1_000)
+    .nullish(),
   durability: z.enum(["sync", "async", "exit"]).nullish(),
   feedback_keys: z.array(z.string()).nullish(),
 });
 export type RunCreate = z.output<typeof runCreate>;
+
+/** LangGraph's client sends the members of a batch as it knows them itself: in camel case. */
+function snakeCased(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const renamed = Object.entries(value).map(([name, member]) => [snakeCase(name), member] as const);
+  return { ...Object.fromEntries(renamed), ...value };
+}
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+export const runBatch = z.array(z.preprocess(snakeCased, runCreate)).min(1);
 
 export const threadCreate = z.object({
   thread_id: uuid.nullish(),

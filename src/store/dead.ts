@@ -69,6 +69,12 @@ export async function discardDead(db: Queryable, tenant: string, runId: string):
   return rows.length > 0;
 }
 
+/** Of all tenants. */
+export async function countDead(db: Queryable): Promise<number> {
+  const [row] = await db.query<{ n: number }>("select count(*) as n from longhaul.dead_letters");
+  return row?.n ?? 0;
+}
+
 /** The database's clock. */
 export async function readNow(db: Queryable): Promise<Date> {
   const [row] = await db.query<{ now: Date }>("select clock_timestamp() as now");

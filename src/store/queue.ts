@@ -25,6 +25,21 @@ export function readQueues(db: Queryable): Promise<QueueRow[]> {
   );
 }
 
+/** Where runs are ready and no worker has been heard of for half a minute: of all tenants, by queue and build. */
+export function readUnserved(
+  db: Queryable,
+): Promise<{ queue: string; build: string; waiting: number; oldest_ms: number }[]> {
+  return db.query(
+    `select t.queue, t.build, sum(l.ready)::bigint as waiting,
+       (extract(epoch from clock_timestamp() - min(l.head_at)) * 1000)::bigint as oldest_ms
+       from longhaul.turns t join longhaul.lanes l using (turn_id)
+      where l.ready > 0 and not exists (
+        select from longhaul.workers w where w.build = t.build and t.queue = any(w.queues) and w.state = 'active'
+           and w.seen_at > clock_timestamp() - interval '30 seconds')
+      group by 1, 2 order by 1, 2`,
+  );
+}
+
 export interface WorkerStateRow {
   readonly worker_id: string;
   readonly host: string;
