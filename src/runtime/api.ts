@@ -115,7 +115,11 @@ export interface Why {
   readonly runId: string;
   readonly status: RunStatus;
   readonly sentence: string;
-  /** `cap`, `tenant_paused`, `no_worker`, `approval`, `signal`, `timer`, `child`, `thread`, `delay`, `lease`, `paused`, `isolated`, `behind`, `finished`. */
+  /**
+   * Queued: `delay`, `isolated`, `thread`, `tenant_paused`, `cap` (its plan's), `key_limit`, `agent_limit`, `no_worker`, `expires`
+   * (nothing holds it, but its time is running out), `behind`. Running: `lease`. Waiting: `approval`, `signal`, `timer`, `child`.
+   * `paused`, `finished`.
+   */
   readonly code: string;
   readonly details: Readonly<Record<string, unknown>>;
   /** Commands that would move it. */
