@@ -28,6 +28,7 @@ export type { Run, RunResult, RunStatus } from "./domain/run.ts";
 export type {
   Answer,
   CancelVerdict,
+  DeadLetters,
   EventsOptions,
   ListRuns,
   Longhaul,
@@ -50,7 +51,6 @@ export type {
   AdmissionView,
   DeadFilter,
   DeadLetter,
-  DeadLetters,
   DeadNews,
   ListDead,
   ListTenants,

@@ -4,7 +4,7 @@ import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
-import type { AdmissionView, DeadLetters, Plans, Tenants } from "./limits-api.ts";
+import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
 
 export interface SubmitOptions {
   /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
@@ -174,6 +174,30 @@ export interface QueueView {
   /** Upper bound of the wait of the oldest claimable run. */
   readonly oldestMs: number | null;
   readonly workers: number;
+}
+
+/** Runs that failed for good, until somebody deals with them. */
+export interface DeadLetters {
+  list(filter?: ListDead): Promise<DeadLetter[]>;
+  /**
+   * A new run that keeps every recorded success; the letter goes in the same transaction. Safe to repeat: it gives the same run.
+   * A paused run is released. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND
+   */
+  retry(runId: string, options: { readonly by: string }): Promise<RunHandle>;
+  /**
+   * A new run from the start, with another input; the letter goes in the same transaction. Safe to repeat with the same input.
+   * `agent`: whose schema checks it; default the agent of this process that has the run's name.
+   * @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND, AGENT_UNKNOWN, INPUT_INVALID
+   */
+  edit(runId: string, input: unknown, options?: { readonly agent?: AnyAgent }): Promise<RunHandle>;
+  /** Removes the letter; the run and its outcome stay. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND */
+  discard(runId: string): Promise<void>;
+  /** Retries what the filter names, oldest first, and nothing that died after the call. Default: without a limit. */
+  retryAll(
+    filter: DeadFilter,
+    options: { readonly by: string; readonly limit?: number | undefined },
+  ): AsyncIterable<DeadNews>;
+  discardAll(filter: DeadFilter, options?: { readonly limit?: number | undefined }): AsyncIterable<DeadNews>;
 }
 
 /** The verbs, for one tenant. Ids of other tenants answer as unknown ones (RUN_NOT_FOUND, 404). */

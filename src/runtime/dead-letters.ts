@@ -7,10 +7,10 @@ import type { Run } from "../domain/run.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import { derivedId } from "../engine/ids.ts";
 import { type DeadRow, discardDead, nextDead, readDead, readNow } from "../store/dead.ts";
-import type { RunHandle, Tenant } from "./api.ts";
+import type { DeadLetters, RunHandle, Tenant } from "./api.ts";
 import { keptByRetry, retryRun, revive } from "./fork.ts";
 import { answering, type Installation } from "./installation.ts";
-import type { DeadFilter, DeadLetter, DeadLetters, DeadNews, ListDead } from "./limits-api.ts";
+import type { DeadFilter, DeadLetter, DeadNews, ListDead } from "./limits-api.ts";
 import { isUuid } from "./uuid.ts";
 
 const PAGE = 100;

@@ -1,8 +1,6 @@
 // The verbs on what tenants may use and on runs that failed for good.
-import type { AnyAgent } from "../agents/ctx.ts";
 import type { Band } from "../domain/band.ts";
 import type { Plan, PlanInput } from "../domain/plan.ts";
-import type { RunHandle } from "./api.ts";
 
 export interface PlanView extends Plan {
   /** How many tenants are on it. */
@@ -97,30 +95,6 @@ export interface DeadNews {
   /** The run that takes its place. */
   readonly newRunId: string | null;
   readonly error: { readonly code: string; readonly message: string } | null;
-}
-
-/** Runs that failed for good, until somebody deals with them. */
-export interface DeadLetters {
-  list(filter?: ListDead): Promise<DeadLetter[]>;
-  /**
-   * A new run that keeps every recorded success; the letter goes in the same transaction. Safe to repeat: it gives the same run.
-   * A paused run is released. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND
-   */
-  retry(runId: string, options: { readonly by: string }): Promise<RunHandle>;
-  /**
-   * A new run from the start, with another input; the letter goes in the same transaction. Safe to repeat with the same input.
-   * `agent`: whose schema checks it; default the agent of this process that has the run's name.
-   * @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND, AGENT_UNKNOWN, INPUT_INVALID
-   */
-  edit(runId: string, input: unknown, options?: { readonly agent?: AnyAgent }): Promise<RunHandle>;
-  /** Removes the letter; the run and its outcome stay. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND */
-  discard(runId: string): Promise<void>;
-  /** Retries what the filter names, oldest first, and nothing that died after the call. Default: without a limit. */
-  retryAll(
-    filter: DeadFilter,
-    options: { readonly by: string; readonly limit?: number | undefined },
-  ): AsyncIterable<DeadNews>;
-  discardAll(filter: DeadFilter, options?: { readonly limit?: number | undefined }): AsyncIterable<DeadNews>;
 }
 
 /** Whether this process takes submits at this moment. */
