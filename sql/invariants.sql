@@ -297,6 +297,9 @@ select x.run_id, x.place, x.hash from (
   union all select t.active_run, t.tenant_id, 'thread ' || t.thread_no, t.state_blob from longhaul.threads t where t.state_blob is not null
 ) x where not exists (select from longhaul.blobs b where b.tenant_id = x.tenant_id and b.hash = x.hash);
 
+-- I54 letters-are-of-the-dead: A dead letter belongs to a run that failed.
+select d.run_id, o.status from longhaul.dead_letters d left join longhaul.outcomes o using (run_id) where o.status is distinct from 'failed';
+
 -- I54 nothing-is-orphaned: A cascade belongs to an ended run.
 select c.parent_id from longhaul.cancel_cascade c where not exists (select from longhaul.outcomes o where o.run_id = c.parent_id);
 

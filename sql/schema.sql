@@ -232,6 +232,7 @@ create table longhaul.live (
 ) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 create index live_children on longhaul.live using btree (parent_id) where (parent_id is not null);
 create index live_isolated on longhaul.live using btree (run_id) where (isolate and (state = 'queued'::text));
+create index live_paused on longhaul.live using btree (run_id) where (state = 'paused'::text);
 create index live_running on longhaul.live using btree (worker_id) where (state = 'running'::text);
 
 create table longhaul.outcomes (
@@ -1255,6 +1256,20 @@ begin
   values (p_run, l.journal_seq + 1, l.epoch + 1, 5, '{"by":' || to_json(p_by) || '}');
   perform longhaul.push(array[(l.lane_id, l.prio, p_run)::longhaul.item]);
   return true;
+end $function$;
+
+create or replace function longhaul.revive(p_new uuid, p_source uuid, p_keep integer[], p_new_input boolean, p_input text, p_input_blob text, p_letter_only boolean)
+ returns boolean
+ language plpgsql
+as $function$
+begin
+  if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
+  delete from longhaul.dead_letters d where d.run_id = p_source;
+  if not found and p_letter_only then
+    -- whoever was waited for may have been a repeat of this very call
+    return exists (select 1 from longhaul.runs x where x.run_id = p_new);
+  end if;
+  return longhaul.fork(p_new, p_source, p_keep, p_new_input, p_input, p_input_blob);
 end $function$;
 
 create or replace function longhaul.set_agent(p_agent text, p_concurrency integer, p_per_key integer)

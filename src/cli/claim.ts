@@ -77,7 +77,8 @@ async function connectWorker(
     ...(onlyRun && { onlyRun }),
     ...(workerId && { workerId }),
   };
-  const longhaul = await connect({ url: database.url, schema, build, agents, worker, log });
+  const { plans } = project;
+  const longhaul = await connect({ url: database.url, schema, build, agents, plans, worker, log });
   down.defer(() => longhaul.close());
   return longhaul;
 }

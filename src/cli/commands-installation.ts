@@ -61,6 +61,7 @@ export const installationCommands = [
       "queues",
       "drainMs",
       "leaseMs",
+      "unfinishedMax",
       "logLevel",
     ],
     summary: "Examine settings, database, schema and invariants",

@@ -8,7 +8,7 @@ const agents: FlagSpec = {
   summary: "Files or folders that export agents, instead of those in the config file",
 };
 const worker = ["build", "slots", "queues", "drainMs", "leaseMs", "stallMs", "logLevel"] as const;
-const server = ["port", "host", "hosts", "origins", "auth", "allowPublic"] as const;
+const server = ["port", "host", "hosts", "origins", "auth", "allowPublic", "unfinishedMax"] as const;
 const SIGNALS = "Ctrl-C or SIGTERM drains and ends it; the second one ends it at once.";
 
 export const serveCommands = [

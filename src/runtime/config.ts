@@ -1,5 +1,6 @@
 // What a project says about itself in longhaul.config.ts.
 import type { AnyAgent } from "../agents/ctx.ts";
+import type { PlanInput } from "../domain/plan.ts";
 
 /** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
 export type AgentSources = string | readonly (AnyAgent | string)[];
@@ -41,6 +42,11 @@ export interface WorkerConfig {
   readonly stallMs?: number | undefined;
 }
 
+export interface LimitsConfig {
+  /** Runs of the whole installation that have not ended: from so many on, submits are refused. Default no limit. */
+  readonly unfinishedMax?: number | undefined;
+}
+
 export interface Config {
   readonly agents?: AgentSources | undefined;
   readonly database?: DatabaseConfig | undefined;
@@ -50,6 +56,9 @@ export interface Config {
   readonly build?: string | undefined;
   readonly server?: ServerConfig | undefined;
   readonly worker?: WorkerConfig | undefined;
+  readonly limits?: LimitsConfig | undefined;
+  /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
+  readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   /** Least important line that is logged. Default `info`. */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
 }

@@ -10,6 +10,7 @@ import {
   list,
   port,
   text,
+  unfinishedCount,
   yesOrNo,
 } from "./setting-checks.ts";
 
@@ -202,6 +203,16 @@ export const settingSpecs = {
     standard: STALL_MS,
     placeholder: "ms",
     check: count(1_000, 86_400_000),
+  }),
+  unfinishedMax: spec<number | undefined>({
+    summary: "Runs of the whole installation that have not ended: from so many on, submits are refused",
+    flag: "unfinished-max",
+    env: ["LONGHAUL_UNFINISHED_MAX"],
+    file: "limits.unfinishedMax",
+    standard: undefined,
+    otherwise: "no limit",
+    placeholder: "n",
+    check: unfinishedCount,
   }),
   logLevel: spec<LogLevel>({
     summary: "Least important line that is logged",

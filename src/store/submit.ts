@@ -131,6 +131,24 @@ export async function forkRun(
   return row?.fork ?? false;
 }
 
+/**
+ * The same for a run that failed for good: its dead letter goes in the same transaction. With `letterOnly` nothing happens, and the
+ * answer is false, where there is no letter any more; a repeat finds the new run, and the answer is true.
+ */
+export async function reviveRun(
+  db: Queryable,
+  runId: string,
+  source: string,
+  keep: readonly number[],
+  input: { readonly text: string | null; readonly blob: string | null } | null,
+  letterOnly: boolean,
+): Promise<boolean> {
+  const [row] = await db.query<{ revive: boolean }>("select longhaul.revive($1, $2, $3::int[], $4, $5, $6, $7)", [
+    ...[runId, source, keep, input !== null, input?.text ?? null, input?.blob ?? null, letterOnly],
+  ]);
+  return row?.revive ?? false;
+}
+
 /** How many runs a tree has. */
 export async function treeSize(db: Queryable, rootId: string): Promise<number> {
   const [row] = await db.query<{ n: number }>(
