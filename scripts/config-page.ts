@@ -21,6 +21,9 @@ file, every export that \`agent()\` made counts. \`*\` and \`?\` stay inside a n
 the other; a folder stands for all code files in it and below, except tests. Instead of the file, \`--agents\` or
 \`LONGHAUL_AGENTS\` may name them, relative to the working directory.
 
+**Plans** say what tenants may have, by the name of the plan: \`plans: { free: { concurrency: 2 }, pro: 20 }\`. They are in the file only,
+and written when something starts with it; see [the queue](../guides/queue.md).
+
 **A setting** is what the command line says; else what the environment says, the first variable that is set and not
 empty; else what the file says; else its default. \`longhaul doctor\` shows every value and where it comes from. A value
 that does not fit is refused with CONFIG_INVALID, which names its place.

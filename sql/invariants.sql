@@ -304,6 +304,9 @@ select r.run_id, r.root_id, r.parent_id from longhaul.runs r
     or (r.parent_id is not null and not exists (select from longhaul.runs t where t.run_id = r.parent_id))
     or exists (select from longhaul.leftovers d where d.run_id = r.run_id);
 
+-- I54 letters-are-of-the-dead: A dead letter belongs to a run that failed.
+select d.run_id, o.status from longhaul.dead_letters d left join longhaul.outcomes o using (run_id) where o.status is distinct from 'failed';
+
 -- I54 nothing-is-orphaned: A cascade belongs to an ended run.
 select c.parent_id from longhaul.cancel_cascade c where not exists (select from longhaul.outcomes o where o.run_id = c.parent_id);
 

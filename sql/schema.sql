@@ -102,7 +102,7 @@ create table longhaul.dead_letters (
   queue     text not null,
   code      text not null,
   constraint dead_letters_pkey primary key (run_id)
-);
+) with (vacuum_truncate=off);
 create index dead_letters_newest on longhaul.dead_letters using btree (tenant_id, run_id);
 
 create table longhaul.expiries (
@@ -241,6 +241,7 @@ create table longhaul.live (
 ) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 create index live_children on longhaul.live using btree (parent_id) where (parent_id is not null);
 create index live_isolated on longhaul.live using btree (run_id) where (isolate and (state = 'queued'::text));
+create index live_paused on longhaul.live using btree (run_id) where (state = 'paused'::text);
 create index live_running on longhaul.live using btree (worker_id) where (state = 'running'::text);
 
 create table longhaul.loose_blobs (
@@ -798,6 +799,9 @@ begin
   ids := ids || array(select m.run_id from longhaul.runs m where m.root_id = any(ids) and m.root_id <> m.run_id);
   delete from longhaul.inbox i where i.run_id = any(ids);
   delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
+  delete from longhaul.dead_letters d where d.run_id = any(ids);
+  -- of a run that was started in time nobody has asked yet
+  delete from longhaul.expiries e where e.run_id = any(ids);
   with asked as (
     delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
   ), ended as (
@@ -1297,19 +1301,28 @@ begin
   lock table longhaul.tenants in share row exclusive mode;
   if exists (select from longhaul.runs r where r.tenant_id = p_tenant) or exists (select from longhaul.intake i where i.tenant_id = p_tenant)
     or exists (select from longhaul.leftovers l where l.tenant_id = p_tenant) then return null; end if;
+  if exists (select from longhaul.api_keys k where k.tenant_id = p_tenant) then
+    -- that there has been a key is what tells servers to ask for one: a key that opens nothing stays in place of those that go
+    insert into longhaul.api_keys (key_id, tenant_id, secret_hash, name, scopes, created_by, revoked_at, revoked_by)
+    values ('00000000000', '', decode(repeat('00', 32), 'hex'), 'in place of keys that were dropped', '{runs:read}', 'prune', clock_timestamp(), 'prune')
+    on conflict do nothing;
+    update longhaul.api_keys k set replaced_by = null where k.tenant_id = p_tenant and k.replaced_by is not null;
+  end if;
   for t in
     with recursive tables as materialized (
       select c.oid, c.oid::regclass::text as name,
+             -- what counts others goes after them, and nothing is left that names what is gone
+             array_position(array['lanes', 'turns', 'gates', 'tenants'], c.relname::text collate "default") as place,
              array(select a.attname::text collate "default" from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
              (select a.attname::text collate "default" from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
                where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1) as key
         from pg_class c where c.relkind in ('r', 'p') and c.relnamespace = (select r.relnamespace from pg_class r where r.oid = 'longhaul.runs'::regclass)
     ), owned as (
-      select o.oid, o.name, o.key, 0 as level, format('tenant_id = %L', p_tenant) as rule from tables o where 'tenant_id' = any(o.columns)
+      select o.oid, o.name, o.place, o.key, 0 as level, format('tenant_id = %L', p_tenant) as rule from tables o where 'tenant_id' = any(o.columns)
       union all
-      select h.oid, h.name, h.key, o.level + 1, format('%I in (select %I from %s where %s)', o.key, o.key, o.name, o.rule)
+      select h.oid, h.name, h.place, h.key, o.level + 1, format('%I in (select %I from %s where %s)', o.key, o.key, o.name, o.rule)
         from owned o join tables h on o.key = any(h.columns) and o.key <> 'run_id' and h.oid <> o.oid and 'tenant_id' <> all(h.columns) where o.level < 4
-    ) select o.name, o.rule from owned o order by o.level desc, o.name
+    ) select o.name, o.rule from owned o order by o.level desc, o.place nulls first, o.name
   loop
     execute format('delete from %s where ctid = any(array(select ctid from %s where %s limit %s))', t.name, t.name, t.rule, p_limit);
     get diagnostics n = row_count;
@@ -1532,6 +1545,20 @@ begin
   return next;
 end $function$;
 
+create or replace function longhaul.revive(p_new uuid, p_source uuid, p_keep integer[], p_new_input boolean, p_input text, p_input_blob text, p_letter_only boolean)
+ returns boolean
+ language plpgsql
+as $function$
+begin
+  if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
+  delete from longhaul.dead_letters d where d.run_id = p_source;
+  if not found and p_letter_only then
+    -- whoever was waited for may have been a repeat of this very call
+    return exists (select 1 from longhaul.runs x where x.run_id = p_new);
+  end if;
+  return longhaul.fork(p_new, p_source, p_keep, p_new_input, p_input, p_input_blob);
+end $function$;
+
 create or replace function longhaul.set_agent(p_agent text, p_concurrency integer, p_per_key integer)
  returns boolean
  language plpgsql
@@ -1668,6 +1695,8 @@ as $function$
 #variable_conflict use_column
 declare lane int[]; busy uuid[]; away uuid[]; away_why text[]; away_ms int[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
 begin
+  -- whoever forgets a tenant (purge_rows) keeps submits out meanwhile, also those that find everything there
+  lock table longhaul.tenants in row exclusive mode;
   lane := longhaul.lanes_for(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
 
   if exists (select 1 from unnest(p_thread) t where t is not null) then

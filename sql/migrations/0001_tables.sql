@@ -162,6 +162,7 @@ create table longhaul.live (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 create index live_running on longhaul.live (worker_id) where state = 'running';
 create index live_isolated on longhaul.live (run_id) where isolate and state = 'queued';
+create index live_paused on longhaul.live (run_id) where state = 'paused';
 create index live_children on longhaul.live (parent_id) where parent_id is not null;
 
 -- How a run ended. Insert only: the primary key is what makes an end final.

@@ -103,6 +103,8 @@ language plpgsql set enable_nestloop = off set plan_cache_mode = force_generic_p
 #variable_conflict use_column
 declare lane int[]; busy uuid[]; away uuid[]; away_why text[]; away_ms int[]; added uuid[]; starts uuid[]; items longhaul.item[]; entering uuid[];
 begin
+  -- whoever forgets a tenant (purge_rows) keeps submits out meanwhile, also those that find everything there
+  lock table longhaul.tenants in row exclusive mode;
   lane := longhaul.lanes_for(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
 
   if exists (select 1 from unnest(p_thread) t where t is not null) then

@@ -20,3 +20,18 @@ begin
   update longhaul.live x set journal_seq = coalesce(cardinality(p_keep), 0), claim_seq = coalesce(cardinality(p_keep), 0) where x.run_id = p_new;
   return true;
 end $$;
+
+-- The same, for a run that failed for good: its dead letter leaves the list in the transaction in which the new run enters. With
+-- p_letter_only nothing happens where there is no letter any more: somebody else has dealt with it. A repeat finds the new run.
+create function longhaul.revive(
+  p_new uuid, p_source uuid, p_keep int[], p_new_input boolean, p_input text, p_input_blob text, p_letter_only boolean
+) returns boolean language plpgsql as $$
+begin
+  if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
+  delete from longhaul.dead_letters d where d.run_id = p_source;
+  if not found and p_letter_only then
+    -- whoever was waited for may have been a repeat of this very call
+    return exists (select 1 from longhaul.runs x where x.run_id = p_new);
+  end if;
+  return longhaul.fork(p_new, p_source, p_keep, p_new_input, p_input, p_input_blob);
+end $$;

@@ -26,10 +26,13 @@ create index approvals_blobs on longhaul.approvals (request_blob) where request_
 create index inbox_blobs     on longhaul.inbox (blob) where blob is not null;
 create index threads_blobs   on longhaul.threads (state_blob) where state_blob is not null;
 
--- Like the others in 0009: some empty pages, so that no plan ever takes the table for a small one.
+-- Like the others in 0009_pages: some empty pages, so that no plan ever takes these tables for small ones.
 alter table longhaul.blobs set (vacuum_truncate = off);
+alter table longhaul.dead_letters set (vacuum_truncate = off);
 insert into longhaul.blobs (tenant_id, hash, body) select '', i::text, repeat('-', 1900) from generate_series(1, 256) i;
+insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code) select gen_random_uuid(), '', '', '', repeat('-', 1900) from generate_series(1, 256) i;
 delete from longhaul.blobs where tenant_id = '';
+delete from longhaul.dead_letters where tenant_id = '';
 
 -- Dropped runs whose journal was too long to go with them.
 create table longhaul.leftovers (
@@ -70,6 +73,9 @@ begin
   ids := ids || array(select m.run_id from longhaul.runs m where m.root_id = any(ids) and m.root_id <> m.run_id);
   delete from longhaul.inbox i where i.run_id = any(ids);
   delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
+  delete from longhaul.dead_letters d where d.run_id = any(ids);
+  -- of a run that was started in time nobody has asked yet
+  delete from longhaul.expiries e where e.run_id = any(ids);
   with asked as (
     delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
   ), ended as (
@@ -194,7 +200,7 @@ begin
 end $$;
 
 -- Drops threads without runs on which nothing has happened since: some, or null when they are too busy to be locked. A submit
--- that finds its thread there does not lock it, so that only a lock on the table keeps the two apart; it is held for a moment.
+-- that finds its thread there locks it only afterwards, so that only a lock on the table keeps the two apart; it is held for a moment.
 create function longhaul.prune_threads(p_tenant text, p_until timestamptz, p_limit int) returns int language plpgsql as $$
 declare ids bigint[]; n int;
 begin
@@ -275,19 +281,28 @@ begin
   lock table longhaul.tenants in share row exclusive mode;
   if exists (select from longhaul.runs r where r.tenant_id = p_tenant) or exists (select from longhaul.intake i where i.tenant_id = p_tenant)
     or exists (select from longhaul.leftovers l where l.tenant_id = p_tenant) then return null; end if;
+  if exists (select from longhaul.api_keys k where k.tenant_id = p_tenant) then
+    -- that there has been a key is what tells servers to ask for one: a key that opens nothing stays in place of those that go
+    insert into longhaul.api_keys (key_id, tenant_id, secret_hash, name, scopes, created_by, revoked_at, revoked_by)
+    values ('00000000000', '', decode(repeat('00', 32), 'hex'), 'in place of keys that were dropped', '{runs:read}', 'prune', clock_timestamp(), 'prune')
+    on conflict do nothing;
+    update longhaul.api_keys k set replaced_by = null where k.tenant_id = p_tenant and k.replaced_by is not null;
+  end if;
   for t in
     with recursive tables as materialized (
       select c.oid, c.oid::regclass::text as name,
+             -- what counts others goes after them, and nothing is left that names what is gone
+             array_position(array['lanes', 'turns', 'gates', 'tenants'], c.relname::text collate "default") as place,
              array(select a.attname::text collate "default" from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
              (select a.attname::text collate "default" from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
                where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1) as key
         from pg_class c where c.relkind in ('r', 'p') and c.relnamespace = (select r.relnamespace from pg_class r where r.oid = 'longhaul.runs'::regclass)
     ), owned as (
-      select o.oid, o.name, o.key, 0 as level, format('tenant_id = %L', p_tenant) as rule from tables o where 'tenant_id' = any(o.columns)
+      select o.oid, o.name, o.place, o.key, 0 as level, format('tenant_id = %L', p_tenant) as rule from tables o where 'tenant_id' = any(o.columns)
       union all
-      select h.oid, h.name, h.key, o.level + 1, format('%I in (select %I from %s where %s)', o.key, o.key, o.name, o.rule)
+      select h.oid, h.name, h.place, h.key, o.level + 1, format('%I in (select %I from %s where %s)', o.key, o.key, o.name, o.rule)
         from owned o join tables h on o.key = any(h.columns) and o.key <> 'run_id' and h.oid <> o.oid and 'tenant_id' <> all(h.columns) where o.level < 4
-    ) select o.name, o.rule from owned o order by o.level desc, o.name
+    ) select o.name, o.rule from owned o order by o.level desc, o.place nulls first, o.name
   loop
     execute format('delete from %s where ctid = any(array(select ctid from %s where %s limit %s))', t.name, t.name, t.rule, p_limit);
     get diagnostics n = row_count;

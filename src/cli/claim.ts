@@ -79,7 +79,8 @@ async function connectWorker(
     ...(onlyRun && { onlyRun }),
     ...(workerId && { workerId }),
   };
-  const longhaul = await connect({ url: database.url, schema, build, agents, worker, retention, log });
+  const { plans } = project;
+  const longhaul = await connect({ url: database.url, schema, build, agents, plans, worker, retention, log });
   down.defer(() => longhaul.close());
   return longhaul;
 }

@@ -65,7 +65,7 @@ export type InputOf<A extends Args, F extends Flags> = {
 export type View<Data> =
   Data extends AsyncIterable<infer Item> ? (item: Item) => readonly Block[] : (data: Data) => readonly Block[];
 
-export type Group = "Run" | "Runs" | "People" | "Keys" | "Installation";
+export type Group = "Run" | "Runs" | "People" | "Keys" | "Tenants" | "Installation";
 
 export interface Example {
   readonly line: string;
@@ -89,8 +89,8 @@ interface Definition<A extends Args, F extends Flags, Data> {
   readonly view?: () => Promise<View<NoInfer<Data>>>;
   /** Runs until it is told to stop: a signal is its normal end, and no interruption. */
   readonly serves?: boolean;
-  /** Exit code 1 although the command did its work. */
-  readonly unwell?: (data: NoInfer<Data>) => boolean;
+  /** Exit code 1 although the command did its work. Of a stream it sees the last item. */
+  readonly unwell?: (data: NoInfer<Data extends AsyncIterable<infer Item> ? Item : Data>) => boolean;
 }
 
 export interface AnyCommand {
@@ -127,6 +127,6 @@ export function command<const A extends Args, const F extends Flags, Data>(
     serves,
     run: async (input, context) => (await definition.load())(input as InputOf<A, F>, context),
     view: async () => ((await definition.view?.()) ?? null) as ((data: unknown) => readonly Block[]) | null,
-    unwell: (data) => definition.unwell?.(data as Data) ?? false,
+    unwell: (data) => definition.unwell?.(data as Parameters<typeof definition.unwell>[0]) ?? false,
   };
 }

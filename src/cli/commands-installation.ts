@@ -85,6 +85,7 @@ export const installationCommands = [
       "retention",
       "retentionFailed",
       "retentionThreads",
+      "unfinishedMax",
       "logLevel",
     ],
     summary: "Examine settings, database, schema and invariants",

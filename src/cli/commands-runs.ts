@@ -28,6 +28,16 @@ export const runCommands = [
       priority: { kind: "count", max: 32_767, summary: "Within the tenant: 0 first (default: 100)" },
       key: { kind: "text", placeholder: "key", summary: "Idempotency key: the same key gives the same run" },
       runId: { kind: "text", placeholder: "uuid", summary: "Id of your choice" },
+      concurrencyKey: {
+        kind: "text",
+        placeholder: "key",
+        summary: "Runs of the agent with the same key run one at a time, or as many as the agent says",
+      },
+      startWithin: {
+        kind: "text",
+        placeholder: "duration",
+        summary: "Give up (`expired`) when nobody has started it by then",
+      },
       delay: { kind: "text", placeholder: "duration", summary: 'Not before this long, such as "10 minutes"' },
       metadata: { kind: "json", summary: "JSON object kept with the run" },
       wait,

@@ -9,7 +9,7 @@ const agents: FlagSpec = {
 };
 const retention = ["retention", "retentionFailed", "retentionThreads"] as const;
 const worker = ["build", "slots", "queues", "drainMs", "leaseMs", "stallMs", ...retention, "logLevel"] as const;
-const server = ["port", "host", "hosts", "origins", "auth", "allowPublic"] as const;
+const server = ["port", "host", "hosts", "origins", "auth", "allowPublic", "unfinishedMax"] as const;
 const SIGNALS = "Ctrl-C or SIGTERM drains and ends it; the second one ends it at once.";
 
 export const serveCommands = [

@@ -7,6 +7,7 @@ import type { Database } from "../store/database.ts";
 import type { Violation } from "../store/invariants.ts";
 import type { PreflightCheck } from "../store/preflight.ts";
 import type { Context } from "./context.ts";
+import type { QueueReport } from "./examine-queue.ts";
 import { runningDatabase } from "./installation.ts";
 import { type ErrorReport, errorReport } from "./report-error.ts";
 import { type Version, version } from "./version.ts";
@@ -47,12 +48,14 @@ export interface Examination {
   readonly schema: SchemaReport | null;
   /** Null: not asked, for want of a database whose schema is up to date. */
   readonly invariants: InvariantsReport | null;
+  /** Null as for the invariants. */
+  readonly queue: QueueReport | null;
   readonly limits: Readonly<Record<string, number>>;
 }
 
-type DatabasePart = Pick<Examination, "checks" | "schema" | "invariants" | "problem">;
+type DatabasePart = Pick<Examination, "checks" | "schema" | "invariants" | "queue" | "problem">;
 
-const NOTHING: DatabasePart = { checks: [], schema: null, invariants: null, problem: null };
+const NOTHING: DatabasePart = { checks: [], schema: null, invariants: null, queue: null, problem: null };
 
 /** Changes nothing and starts nothing. @throws CONFIG_NOT_FOUND, CONFIG_INVALID */
 export async function examine(_input: object, context: Context): Promise<Examination> {
@@ -99,7 +102,10 @@ async function examineDatabase(project: Project): Promise<DatabasePart> {
     found = { ...found, schema };
     const { upkeep } = await import("../store/upkeep.ts");
     found = { ...found, checks: [...found.checks, ...(await upkeep(db))] };
-    return schema.version !== schema.known ? found : { ...found, invariants: await examineInvariants(db) };
+    if (schema.version !== schema.known) return found;
+    const { examineQueue } = await import("./examine-queue.ts");
+    found = { ...found, queue: await examineQueue(db, project.settings.unfinishedMax) };
+    return { ...found, invariants: await examineInvariants(db) };
   } catch (error) {
     return { ...found, problem: errorReport(error) };
   } finally {

@@ -69,7 +69,7 @@ export interface OpenInstallation {
 /** Connects as a client: no worker. Close it. @throws INSTALLATION_NOT_RUNNING, DATABASE_UNAVAILABLE, CONFIG_INVALID */
 export async function openInstallation(context: Context): Promise<OpenInstallation> {
   const project = await context.project();
-  const { schema, build, tenant } = project.settings;
+  const { schema, build, tenant, unfinishedMax } = project.settings;
   const { url } = await runningDatabase(project);
   const { connect } = await import("../runtime/connect.ts");
   // A program that only looks must not change the schema under those who work.
@@ -77,6 +77,7 @@ export async function openInstallation(context: Context): Promise<OpenInstallati
     url,
     schema,
     build,
+    limits: { unfinishedMax },
     worker: false,
     migrate: false,
     log: await context.log(project),

@@ -20,8 +20,11 @@ export interface Invocation {
 /** Names of the folders of commands: what each is about. */
 const GROUPS: Readonly<Record<string, string>> = {
   runs: "Submit runs, look at them, and move them",
+  dead: "Deal with runs that failed for good",
   approvals: "Answer the questions that agents ask people",
   keys: "Make and end the API keys of tenants",
+  plans: "Say what tenants may have",
+  tenants: "See what tenants use, put them on plans, pause them",
 };
 
 /**

@@ -50,9 +50,11 @@ export function server(input: ServerInput, context: Context): AsyncIterable<Serv
 /** A connection without a worker, with the agents of the project if it names any. */
 export async function connectServer(context: Context, project: Project, url: string): Promise<Longhaul> {
   const { connect } = await import("../runtime/connect.ts");
-  const { schema, build } = project.settings;
+  const { schema, build, unfinishedMax } = project.settings;
   const agents = project.namesAgents ? (await project.agents()).map(({ agent }) => agent) : [];
-  return await connect({ url, schema, build, agents, worker: false, log: await context.log(project) });
+  const { plans } = project;
+  const log = await context.log(project);
+  return await connect({ url, schema, build, agents, plans, limits: { unfinishedMax }, worker: false, log });
 }
 
 export async function listen(context: Context, project: Project, longhaul: Longhaul): Promise<RunningServer> {

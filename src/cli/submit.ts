@@ -33,6 +33,8 @@ export interface SubmitInput extends WaitFlags {
   readonly priority?: number | undefined;
   readonly key?: string | undefined;
   readonly runId?: string | undefined;
+  readonly concurrencyKey?: string | undefined;
+  readonly startWithin?: string | undefined;
   readonly delay?: string | undefined;
   readonly metadata?: unknown;
 }
@@ -41,7 +43,9 @@ export async function submitRun(input: SubmitInput, context: Context): Promise<S
   const metadata = jsonObject("--metadata", input.metadata);
   return await withInstallation(context, async (tenant, installation) => {
     const { thread: threadId, ifBusy, queue, priority, key: idempotencyKey, runId, delay } = input;
-    const given = { threadId, ifBusy, queue, priority, idempotencyKey, runId, delay, metadata };
+    const { concurrencyKey, startWithin } = input;
+    const place = { threadId, ifBusy, queue, priority, concurrencyKey };
+    const given = { ...place, idempotencyKey, runId, delay, startWithin, metadata };
     const options = Object.fromEntries(
       Object.entries(given).filter(([, value]) => value !== undefined),
     ) as SubmitOptions;
@@ -54,7 +58,7 @@ export async function submitRun(input: SubmitInput, context: Context): Promise<S
 }
 
 /** The agent of this project, whose schema checks the input; else one that a live worker has. @throws AGENT_UNKNOWN */
-async function agentNamed(name: string, { project, longhaul }: OpenInstallation): Promise<AnyAgent> {
+export async function agentNamed(name: string, { project, longhaul }: OpenInstallation): Promise<AnyAgent> {
   const here = project.namesAgents ? (await project.agents()).map(({ agent }) => agent) : [];
   const found = here.find((agent) => agent.name === name);
   if (found !== undefined) return found;

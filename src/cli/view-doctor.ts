@@ -1,10 +1,11 @@
 // An examination as people see it: what is wrong first, then everything that was looked at.
 import { type Block, type Cell, heading, line, table, toned } from "./blocks.ts";
 import type { Examination, InvariantsReport, SchemaReport } from "./doctor.ts";
-import { brief } from "./show.ts";
+import type { QueueReport } from "./examine-queue.ts";
+import { brief, duration } from "./show.ts";
 
 export function viewExamination(found: Examination): Block[] {
-  const { well, version, configFile, settings, problem, checks, schema, invariants } = found;
+  const { well, version, configFile, settings, problem, checks, schema, invariants, queue } = found;
   const blocks: Block[] = [
     line(
       well ? toned("good", "well") : toned("bad", "not well"),
@@ -30,6 +31,7 @@ export function viewExamination(found: Examination): Block[] {
     if (!ok) blocks.push(line(toned("info", "     fix"), hint));
   }
   if (schema !== null) blocks.push(...viewSchema(schema));
+  if (queue !== null) blocks.push(heading("Queue"), ...viewQueue(queue));
   if (invariants !== null) blocks.push(heading("Invariants"), ...viewInvariants(invariants));
   return blocks;
 }
@@ -42,6 +44,21 @@ function viewSchema({ schema, version, known, pending }: SchemaReport): Block[] 
     ? `version ${version}`
     : `version ${version} of ${known}, pending: ${pending.join(", ")}: longhaul migrate`;
   return [line(mark(isCurrent, "warning"), `schema ${schema}`, toned("dim", state))];
+}
+
+function viewQueue({ unfinished, unfinishedMax, full, unserved, deadLetters }: QueueReport): Block[] {
+  const most = unfinishedMax === null ? "" : ` of at most ${unfinishedMax}`;
+  const blocks = [line(mark(!full, "warning"), "unfinished runs", toned("dim", `${unfinished}${most}`))];
+  if (full)
+    blocks.push(line(toned("info", "     fix"), "Submits are refused: add workers, or raise limits.unfinishedMax."));
+  for (const { queue, build, waiting, oldestMs } of unserved) {
+    const what = `${waiting} waiting, the oldest for ${duration(oldestMs)}`;
+    blocks.push(line(mark(false, "warning"), `nobody serves queue ${queue} of build ${build}`, toned("dim", what)));
+    blocks.push(line(toned("info", "     fix"), `longhaul worker --queues ${queue} --build ${build}`));
+  }
+  blocks.push(line(mark(deadLetters === 0, "warning"), "dead letters", toned("dim", String(deadLetters))));
+  if (deadLetters > 0) blocks.push(line(toned("info", "     fix"), "longhaul dead list"));
+  return blocks;
 }
 
 function viewInvariants({ asked, broken }: InvariantsReport): Block[] {

@@ -80,6 +80,12 @@ export const catalogue = {
     hint: "The first answer holds. To decide anew, fork the run before the approval.",
     retryable: false,
   },
+  BATCH_TOO_LARGE: {
+    status: 413,
+    message: "{count} runs in one batch are too many.",
+    hint: "Submit at most {limit} at a time.",
+    retryable: false,
+  },
   BODY_ENCODED: {
     status: 415,
     message: "The body is encoded ({encoding}); only plain bodies are read.",
@@ -198,6 +204,12 @@ export const catalogue = {
     status: 500,
     message: "The data directory {dataDir} cannot be used: {reason}.",
     hint: "Name a folder that this user may write to (--data-dir or LONGHAUL_DATA_DIR), or set DATABASE_URL.",
+    retryable: false,
+  },
+  DEAD_LETTER_NOT_FOUND: {
+    status: 404,
+    message: "There is no dead letter of run {run}.",
+    hint: "It may have been retried or discarded by somebody else. List them: longhaul dead list. A paused run is released with retry or ended with cancel.",
     retryable: false,
   },
   DEPTH_LIMIT: {
@@ -363,10 +375,28 @@ export const catalogue = {
     hint: "Add the origin to the server's option origins if you trust it.",
     retryable: false,
   },
-  PLAN_UNKNOWN: {
+  OVERLOADED: {
+    status: 503,
+    message: "This process takes no more runs at the moment: {reason}.",
+    hint: "Try again after Retry-After, or add servers. If it stays like this, look at the database: longhaul doctor.",
+    retryable: true,
+  },
+  PLAN_FIXED: {
+    status: 409,
+    message: "The plan default cannot be deleted: tenants that have no other are on it.",
+    hint: "Change what it allows instead: longhaul plans set default.",
+    retryable: false,
+  },
+  PLAN_INVALID: {
     status: 422,
+    message: "Plan {plan} is not usable: {problem}.",
+    hint: "{fix}",
+    retryable: false,
+  },
+  PLAN_UNKNOWN: {
+    status: 404,
     message: "There is no plan {plan}.",
-    hint: "Leave the plan out.",
+    hint: "List the plans: longhaul plans list. A new one is made with longhaul plans set.",
     retryable: false,
   },
   PORT_IN_USE: {
@@ -525,16 +555,22 @@ export const catalogue = {
     hint: "Close streams that nobody reads, try again later, or add a server.",
     retryable: true,
   },
-  TENANT_BUSY: {
-    status: 409,
-    message: "Tenant {tenant} has unfinished runs, such as {run}.",
-    hint: "Stop its clients, let the runs end, or cancel them: longhaul prune --tenant {tenant} --everything --cancel --yes.",
-    retryable: true,
-  },
   SUBMIT_RATE: {
     status: 429,
     message: "Tenant {tenant} submits more runs per minute than its plan allows.",
     hint: "Wait as long as Retry-After says, or give the tenant another plan: longhaul plans list.",
+    retryable: true,
+  },
+  SYSTEM_FULL: {
+    status: 503,
+    message: "The installation has {unfinished} unfinished runs, and takes no more from {limit} on.",
+    hint: "Try again after Retry-After. Add workers (longhaul worker), or raise limits.unfinishedMax.",
+    retryable: true,
+  },
+  TENANT_BUSY: {
+    status: 409,
+    message: "Tenant {tenant} has unfinished runs, such as {run}.",
+    hint: "Stop its clients, let the runs end, or cancel them: longhaul prune --tenant {tenant} --everything --cancel --yes.",
     retryable: true,
   },
   TENANT_FULL: {
@@ -542,6 +578,12 @@ export const catalogue = {
     message: "Tenant {tenant} has as many unfinished runs as its plan allows.",
     hint: "Wait until some have ended, or give the tenant another plan: longhaul plans list.",
     retryable: true,
+  },
+  TENANT_NOT_FOUND: {
+    status: 404,
+    message: "There is no tenant {tenant}: it never submitted a run and was never put on a plan.",
+    hint: "List the tenants: longhaul tenants list. Putting one on a plan makes it known: longhaul tenants set-plan.",
+    retryable: false,
   },
   THREAD_BUSY: {
     status: 409,

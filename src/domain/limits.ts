@@ -90,6 +90,15 @@ export const RETENTION_BATCH_MIN = 10;
 /** Part of the time that dropping may take, of one connection, in the whole installation. */
 export const RETENTION_PART = 0.25;
 
+// Plans.
+
+/** Runs in flight, unfinished runs, submits per minute of one tenant: what an int of the database holds. */
+export const PLAN_COUNT_MAX = 2_147_483_647;
+/** How many times the share of another a plan's tenants may have. */
+export const PLAN_WEIGHT_MAX = 1_000;
+/** Tenants of one page of a listing. */
+export const TENANTS_LISTED_MAX = 1_000;
+
 // Retries and crashes.
 
 /** Attempts of one step, the first included. */
@@ -119,6 +128,19 @@ export const FAILURE_ERRORS_MAX = 10;
 /** A whole failure with everything below it: errors, and UTF-16 units of their texts together. */
 export const FAILURE_NODES_MAX = 32;
 export const FAILURE_CHARS_MAX = 64 * KIB;
+
+// Submits of one process.
+
+/** Runs in one call of submitMany, and in one request for a batch. */
+export const SUBMIT_ITEMS_MAX = 1_000;
+/** Submits that wait to be sent, each some 1.5 KB beside its input (measured): beyond 30 MB a process had better say no at once. */
+export const SUBMITS_WAITING_MAX = 20_000;
+/** The same with what they carry, in bytes. */
+export const SUBMITS_WAITING_BYTES_MAX = 64 * MIB;
+/** How long somebody may wait for a connection of the pool before submits are refused: below the 5 s after which the wait fails. */
+export const POOL_WAIT_MS_MAX = 3 * SECOND_MS;
+/** How old the count of unfinished runs may be by which a process refuses submits. */
+export const UNFINISHED_KNOWN_MS = SECOND_MS;
 
 // One process.
 

@@ -15,6 +15,7 @@ export interface BatchOptions<Item, Result> {
 
 interface Slot<Item, Result> {
   readonly item: Item;
+  readonly bytes: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -26,6 +27,7 @@ interface Slot<Item, Result> {
 export class Batcher<Item, Result> {
   readonly #options: BatchOptions<Item, Result>;
   #queue: Slot<Item, Result>[] = [];
+  #waitingBytes = 0;
   #inFlight = 0;
   #scheduled = false;
 
@@ -33,9 +35,16 @@ export class Batcher<Item, Result> {
     this.#options = options;
   }
 
+  /** Items that have not been sent, and their bytes. */
+  get waiting(): { readonly items: number; readonly bytes: number } {
+    return { items: this.#queue.length, bytes: this.#waitingBytes };
+  }
+
   add(item: Item): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
-      this.#queue.push({ item, resolve, reject });
+      const bytes = this.#options.bytesOf?.(item) ?? 0;
+      this.#queue.push({ item, bytes, resolve, reject });
+      this.#waitingBytes += bytes;
       this.#schedule();
     });
   }
@@ -57,14 +66,15 @@ export class Batcher<Item, Result> {
   }
 
   #take(): Slot<Item, Result>[] {
-    const { itemsMax, bytesOf, bytesMax = Number.POSITIVE_INFINITY } = this.#options;
+    const { itemsMax, bytesMax = Number.POSITIVE_INFINITY } = this.#options;
     let count = 0;
     let bytes = 0;
-    for (const { item } of this.#queue) {
-      bytes += bytesOf?.(item) ?? 0;
-      if (count > 0 && (count >= itemsMax || bytes > bytesMax)) break;
+    for (const slot of this.#queue) {
+      if (count > 0 && (count >= itemsMax || bytes + slot.bytes > bytesMax)) break;
+      bytes += slot.bytes;
       count += 1;
     }
+    this.#waitingBytes -= bytes;
     return this.#queue.splice(0, count);
   }
 

@@ -5,6 +5,7 @@ import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
 import type { Keys } from "./keys-api.ts";
+import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
 
 export interface SubmitOptions {
   /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
@@ -32,6 +33,15 @@ export interface SubmitOptions {
   /** Take part in the caller's own transaction: anything with pg's `query(text, values)`. Not with an idempotency key. */
   readonly tx?: { query(text: string, values: unknown[]): Promise<unknown> };
 }
+
+/** One of many submits. */
+export interface SubmitItem extends SubmitOptions {
+  readonly agent: AnyAgent | string;
+  readonly input?: unknown;
+}
+
+/** What became of one of many submits: its run, or why there is none. */
+export type SubmitAnswer = { readonly run: RunHandle } | { readonly error: Error };
 
 /** A submitted run. */
 export interface RunHandle<Out = unknown> {
@@ -65,6 +75,8 @@ export interface ListRuns {
   readonly parentId?: string;
   /** Containment in the run's metadata. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Only these runs. */
+  readonly runIds?: readonly string[];
   /** Newest first. Default 20, at most 200. */
   readonly limit?: number;
   /** Only runs older than this one. */
@@ -104,7 +116,11 @@ export interface Why {
   readonly runId: string;
   readonly status: RunStatus;
   readonly sentence: string;
-  /** `cap`, `tenant_paused`, `no_worker`, `approval`, `signal`, `timer`, `child`, `thread`, `delay`, `lease`, `paused`, `isolated`, `behind`, `finished`. */
+  /**
+   * Queued: `delay`, `isolated`, `thread`, `tenant_paused`, `cap` (its plan's), `key_limit`, `agent_limit`, `no_worker`, `expires`
+   * (nothing holds it, but its time is running out), `behind`. Running: `lease`. Waiting: `approval`, `signal`, `timer`, `child`.
+   * `paused`, `finished`.
+   */
   readonly code: string;
   readonly details: Readonly<Record<string, unknown>>;
   /** Commands that would move it. */
@@ -161,11 +177,41 @@ export interface QueueView {
   readonly workers: number;
 }
 
+/** Runs that failed for good, until somebody deals with them. */
+export interface DeadLetters {
+  list(filter?: ListDead): Promise<DeadLetter[]>;
+  /**
+   * A new run that keeps every recorded success; the letter goes in the same transaction. Safe to repeat: it gives the same run.
+   * A paused run is released. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND
+   */
+  retry(runId: string, options: { readonly by: string }): Promise<RunHandle>;
+  /**
+   * A new run from the start, with another input; the letter goes in the same transaction. Safe to repeat with the same input.
+   * `agent`: whose schema checks it; default the agent of this process that has the run's name.
+   * @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND, AGENT_UNKNOWN, INPUT_INVALID
+   */
+  edit(runId: string, input: unknown, options?: { readonly agent?: AnyAgent }): Promise<RunHandle>;
+  /** Removes the letter; the run and its outcome stay. @throws RUN_NOT_FOUND, DEAD_LETTER_NOT_FOUND */
+  discard(runId: string): Promise<void>;
+  /** Retries what the filter names, oldest first, and nothing that died after the call. Default: without a limit. */
+  retryAll(
+    filter: DeadFilter,
+    options: { readonly by: string; readonly limit?: number | undefined },
+  ): AsyncIterable<DeadNews>;
+  discardAll(filter: DeadFilter, options?: { readonly limit?: number | undefined }): AsyncIterable<DeadNews>;
+}
+
 /** The verbs, for one tenant. Ids of other tenants answer as unknown ones (RUN_NOT_FOUND, 404). */
 export interface Tenant {
   readonly tenantId: string;
+  readonly deadLetters: DeadLetters;
   submit<In, Out>(agent: Agent<In, Out>, input: In, options?: SubmitOptions): Promise<RunHandle<Out>>;
   submit(agent: string, input?: unknown, options?: SubmitOptions): Promise<RunHandle>;
+  /**
+   * Submits up to 1,000 runs in statements of up to 500. All are checked before the first is stored. One answer per item, in their
+   * order: what is refused, by its checks or by the tenant's plan, does not hold up the others. @throws BATCH_TOO_LARGE
+   */
+  submitMany(items: readonly SubmitItem[]): Promise<SubmitAnswer[]>;
   /** Submits and waits. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */
   run<In, Out>(agent: Agent<In, Out>, input: In, options?: SubmitOptions & WaitForOptions): Promise<Out>;
   run(agent: string, input?: unknown, options?: SubmitOptions & WaitForOptions): Promise<unknown>;
@@ -203,6 +249,8 @@ export interface Tenant {
 export interface Longhaul extends Tenant {
   readonly agents: readonly AnyAgent[];
   readonly keys: Keys;
+  readonly plans: Plans;
+  readonly tenants: Tenants;
   tenant(tenantId: string): Tenant;
   workers(): Promise<WorkerView[]>;
   queues(): Promise<QueueView[]>;
@@ -210,6 +258,8 @@ export interface Longhaul extends Tenant {
   readonly workerId: string | null;
   /** Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it. */
   freeWorker(workerId: string, options?: { readonly canIsolate?: boolean }): Promise<number>;
+  /** Whether this process takes submits at this moment, and if not, why. */
+  admission(): Promise<AdmissionView>;
   /** True when the database answers. */
   healthy(): Promise<boolean>;
   /** Drains this process's worker if it has one, closes connections, stops the embedded database if this process started it. */

@@ -6,7 +6,7 @@ import { settingNames, settingSpecs } from "./settings.ts";
 
 const paths = settingNames.flatMap((name) => settingSpecs[name].file ?? []);
 const sections = new Set(paths.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))));
-const topLevel = ["agents", ...new Set(paths.map((path) => path.split(".")[0] ?? path))];
+const topLevel = ["agents", "plans", ...new Set(paths.map((path) => path.split(".")[0] ?? path))];
 
 /**
  * Checks the keys of what a config file exports; the values are checked when they are used.

@@ -1,5 +1,6 @@
 // What a project says about itself in longhaul.config.ts.
 import type { AnyAgent } from "../agents/ctx.ts";
+import type { PlanInput } from "../domain/plan.ts";
 import type { RetentionConfig } from "./retention.ts";
 
 /** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
@@ -42,6 +43,11 @@ export interface WorkerConfig {
   readonly stallMs?: number | undefined;
 }
 
+export interface LimitsConfig {
+  /** Runs of the whole installation that have not ended: from so many on, submits are refused. Default no limit. */
+  readonly unfinishedMax?: number | undefined;
+}
+
 export interface Config {
   readonly agents?: AgentSources | undefined;
   readonly database?: DatabaseConfig | undefined;
@@ -53,6 +59,9 @@ export interface Config {
   readonly worker?: WorkerConfig | undefined;
   /** How long things are kept. Default: 30 days, failures 90 days, threads forever. Not shorter than a minute. */
   readonly retention?: RetentionConfig | undefined;
+  readonly limits?: LimitsConfig | undefined;
+  /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
+  readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   /** Least important line that is logged. Default `info`. */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
 }

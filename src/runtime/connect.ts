@@ -6,6 +6,7 @@ import { toProgram } from "../agents/program.ts";
 import { expectedUrl } from "../domain/database-url.ts";
 import { fail } from "../domain/errors.ts";
 import { DRAIN_MS, LEASE_MS, RETENTION_EVERY_MS, STALL_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
+import type { PlanInput } from "../domain/plan.ts";
 import { startEmbedded } from "../embedded/index.ts";
 import { Doorbell } from "../engine/doorbell.ts";
 import { newId } from "../engine/ids.ts";
@@ -20,14 +21,18 @@ import { preflight } from "../store/preflight.ts";
 import { readQueues, readWorkers } from "../store/queue.ts";
 import type { RetentionPolicy } from "../store/retention.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
+import { Admission } from "./admission.ts";
 import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
 import { KeyVerbs } from "./keys.ts";
-import { declareLimits } from "./limits.ts";
+import { configuredPlans, declareLimits, declarePlans } from "./limits.ts";
+import { PlanVerbs, wakeWorkers } from "./plans.ts";
 import { type RetentionConfig, retentionPolicy } from "./retention.ts";
 import { servedQueues } from "./served-queues.ts";
+import { unfinishedCount } from "./setting-checks.ts";
 import { submitBatcher } from "./submit.ts";
 import { TenantVerbs } from "./tenant.ts";
+import { TenantsVerbs } from "./tenants.ts";
 import { VERSION } from "./version.ts";
 
 export interface WorkerSettings {
@@ -76,6 +81,14 @@ export interface ConnectOptions {
   readonly worker?: boolean | WorkerSettings;
   /** How long the worker of this process keeps runs after their end; `false`: it drops nothing. Default 30 days, failures 90. */
   readonly retention?: RetentionConfig | false;
+  /** What tenants may have, by the name of the plan. One that is not named stays what it is. */
+  readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
+  /** Of the whole installation, held by every process that submits. */
+  readonly limits?: {
+    /** Runs that have not ended: from so many on submits are refused (SYSTEM_FULL). Default none. */ readonly unfinishedMax?:
+      | number
+      | undefined;
+  };
   /** Bring the schema up to date first. Default true. */
   readonly migrate?: boolean;
   /** Connections. Default 10. */
@@ -117,6 +130,8 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   /** Id of the worker in this process, or null. */
   readonly workerId: string | null;
   readonly keys: KeyVerbs;
+  readonly plans: PlanVerbs;
+  readonly tenants: TenantsVerbs;
   readonly database: Database;
   readonly #installation: Installation;
   readonly #worker: Worker | null;
@@ -131,6 +146,8 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     super(installation, "default");
     this.#installation = installation;
     this.keys = new KeyVerbs(installation);
+    this.plans = new PlanVerbs(installation);
+    this.tenants = new TenantsVerbs(installation);
     this.#worker = worker?.worker ?? null;
     this.workerId = worker?.id ?? null;
     this.agents = [...installation.agents.values()];
@@ -145,7 +162,9 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     stopDatabase: () => Promise<unknown>,
   ): Promise<LonghaulProcess> {
     const agents = byName(options.agents ?? []);
+    const plans = configuredPlans(options.plans, (path) => `connect({ ${path} })`);
     const doorbell = new Doorbell(db);
+    const submits = submitBatcher({ db });
     const build = options.build ?? "default";
     const installation: Installation = {
       db,
@@ -153,11 +172,13 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       agents,
       doorbell,
       followers: new Followers(db, doorbell, (error) => log("error", "streams could not be read", { error })),
-      submits: submitBatcher({ db }),
+      submits,
+      admission: new Admission(db, submits, checkUnfinishedMax(options.limits?.unfinishedMax)),
       clock: new DatabaseClock(),
       agent: (name) => findAgent(agents, name),
     };
     await doorbell.open();
+    if (await declarePlans(db, plans)) wakeWorkers(installation);
     const wanted = options.worker ?? agents.size > 0;
     if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
     const settings = wanted === true ? {} : wanted;
@@ -195,6 +216,10 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       oldestMs: row.oldest_ms,
       workers: row.workers,
     }));
+  }
+
+  admission(): ReturnType<Longhaul["admission"]> {
+    return answering(() => this.#installation.admission.view());
   }
 
   async healthy(): Promise<boolean> {
@@ -245,6 +270,17 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
 function checkUrl(url: string, place: string): void {
   const expected = expectedUrl(url);
   if (expected !== null) throw fail("CONFIG_INVALID", { place, problem: "it is no URL", fix: `Make it ${expected}.` });
+}
+
+function checkUnfinishedMax(given: number | undefined): number | null {
+  if (given === undefined) return null;
+  const checked = unfinishedCount(given);
+  if ("value" in checked) return checked.value;
+  throw fail("CONFIG_INVALID", {
+    place: "connect({ limits.unfinishedMax })",
+    problem: `${String(given)} is not ${checked.expected}`,
+    fix: `Make it ${checked.expected}, or remove it.`,
+  });
 }
 
 /** What would make a promise untrue is refused or said loudly before anything is acknowledged (invariants 4 and 6). */

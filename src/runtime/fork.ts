@@ -9,7 +9,7 @@ import { newId } from "../engine/ids.ts";
 import { resumeRun } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
 import { readDetached, readOutcome } from "../store/read.ts";
-import { forkRun } from "../store/submit.ts";
+import { forkRun, reviveRun } from "../store/submit.ts";
 import { childrenOf, culpritsOf, inherited } from "./inherit.ts";
 import type { Installation } from "./installation.ts";
 
@@ -23,11 +23,38 @@ export async function retryRun(installation: Installation, run: Run, by: string)
     return run.runId;
   }
   if (run.finishedAt === null) return run.runId;
+  const runId = newId();
+  // Whoever tries a run again has dealt with it: its dead letter, if it has one, goes too.
+  const made = await revive(installation, run, runId, await keptByRetry(installation, run), null, false);
+  // Dropped since it was looked at.
+  if (!made) throw fail("RUN_NOT_FOUND", { run: run.runId });
+  return runId;
+}
+
+/** Numbers of the entries that a new try keeps: every recorded success. */
+export async function keptByRetry(installation: Installation, run: Run): Promise<number[]> {
   const entries = await allEntries(installation, run.runId);
   const outcome = await readOutcome(installation.db, run.tenant, run.runId);
   const failure = outcome?.failure ?? null;
   const culprits = failure === null ? new Set<Entry>() : culpritsOf(entries, decodeValue(failure) as Failure);
-  return copy(installation, run, inherited(entries, culprits, await detachedOf(installation, entries)), null);
+  return inherited(entries, culprits, await detachedOf(installation, entries));
+}
+
+/**
+ * A run in place of one that failed, whose dead letter goes. False where the run has been dropped and, with `letterOnly`, where
+ * somebody else has dealt with the letter.
+ */
+export async function revive(
+  { db, doorbell }: Installation,
+  run: Run,
+  runId: string,
+  keep: readonly number[],
+  input: { readonly text: string; readonly blob: null } | null,
+  letterOnly: boolean,
+): Promise<boolean> {
+  const revived = await untilAnswered(() => reviveRun(db, runId, run.runId, keep, input, letterOnly), PATIENCE_MS);
+  if (revived) doorbell.ring("ready", runId);
+  return revived;
 }
 
 /** @throws STEP_UNKNOWN, RUN_NOT_FOUND */

@@ -11,6 +11,7 @@ import { getBlob } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
 import type { NewRun, Submitted } from "../store/submit.ts";
+import type { Admission } from "./admission.ts";
 
 export interface Installation {
   readonly db: Database;
@@ -19,6 +20,8 @@ export interface Installation {
   readonly doorbell: Doorbell;
   readonly followers: Followers;
   readonly submits: Batcher<NewRun, Submitted>;
+  /** Asked before a submit is looked at. */
+  readonly admission: Admission;
   readonly clock: DatabaseClock;
   /** @throws AGENT_UNKNOWN */
   agent(name: string): AnyAgent;

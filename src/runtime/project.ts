@@ -1,7 +1,9 @@
 // A project as a process sees it: its config file, its settled settings, and its agents when somebody asks for them.
 import { resolve } from "node:path";
 import { fail } from "../domain/errors.ts";
+import type { PlanInput } from "../domain/plan.ts";
 import { type DiscoveredAgent, discoverAgents } from "./discover-agents.ts";
+import { configuredPlans } from "./limits.ts";
 import { loadConfig } from "./load-config.ts";
 import { type Origin, resolveSettings } from "./resolve-settings.ts";
 import type { SettingName, Settings } from "./settings.ts";
@@ -26,6 +28,8 @@ export interface Project {
   readonly root: string;
   readonly settings: Settings;
   readonly origins: Readonly<Record<SettingName, Origin>>;
+  /** The plans that the config file names, each of them usable. */
+  readonly plans: Readonly<Record<string, PlanInput>>;
   /** True when the config file, `--agents` or LONGHAUL_AGENTS names agents. */
   readonly namesAgents: boolean;
   /** Loads the agents. @throws CONFIG_NOT_FOUND when nothing names any; CONFIG_INVALID */
@@ -42,12 +46,14 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   const named = options.configFile ?? (env.LONGHAUL_CONFIG || undefined);
   const { config, file, root } = await loadConfig({ cwd, file: named, modules, fresh });
   const { values, origins } = resolveSettings({ flags, env, config, file, root, cwd });
+  configuredPlans(config.plans, (path) => `${path} in ${file}`);
   const given = agentPatterns(options.agents, env.LONGHAUL_AGENTS);
   return {
     configFile: file,
     root,
     settings: values,
     origins,
+    plans: config.plans ?? {},
     namesAgents: given !== undefined || config.agents !== undefined,
     agents: async () => {
       const loader = userModules(modules);

@@ -26,6 +26,9 @@ export function count(min: number, max: number): Check<number> {
   };
 }
 
+/** Runs that may be unfinished, in the whole installation. */
+export const unfinishedCount = count(0, Number.MAX_SAFE_INTEGER);
+
 /** True or false, also written as text. */
 export const yesOrNo: Check<boolean> = (raw) => {
   if (raw === true || raw === "true" || raw === "1") return { value: true };

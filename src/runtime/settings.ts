@@ -19,6 +19,7 @@ import {
   list,
   port,
   text,
+  unfinishedCount,
   yesOrNo,
 } from "./setting-checks.ts";
 
@@ -238,6 +239,16 @@ export const settingSpecs = {
     standard: "forever",
     placeholder: "duration",
     check: keepTime(RETENTION_MS_MIN),
+  }),
+  unfinishedMax: spec<number | undefined>({
+    summary: "Runs of the whole installation that have not ended: from so many on, submits are refused",
+    flag: "unfinished-max",
+    env: ["LONGHAUL_UNFINISHED_MAX"],
+    file: "limits.unfinishedMax",
+    standard: undefined,
+    otherwise: "no limit",
+    placeholder: "n",
+    check: unfinishedCount,
   }),
   logLevel: spec<LogLevel>({
     summary: "Least important line that is logged",

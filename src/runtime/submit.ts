@@ -53,20 +53,36 @@ export async function submit(
   input: unknown,
   options: SubmitOptions,
 ): Promise<Placed> {
+  await installation.admission.admit();
+  return place(installation, await prepare(installation, tenant, agent, input, options), options);
+}
+
+/** The run that a submit asks for, checked in every respect. */
+export function prepare(
+  installation: Installation,
+  tenant: string,
+  agent: AnyAgent | string,
+  input: unknown,
+  options: SubmitOptions,
+): Promise<NewRun> {
   const known = typeof agent === "string" ? installation.agent(agent) : agent;
-  const run = await newRun(installation, tenant, known, input, options);
+  return newRun(installation, tenant, known, input, options);
+}
+
+/** Stores a checked run. */
+export async function place(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {
   if (options.tx !== undefined) return intake(installation, run, options);
   const row = await installation.submits.add(run);
   refuse(run, row);
   // An id is one run's in the whole installation: if that is another tenant's, nothing was stored, and nothing is told of it.
-  if (row.existing && row.run_id === run.runId && (await readRun(installation.db, tenant, run.runId)) === null)
+  if (row.existing && row.run_id === run.runId && (await readRun(installation.db, run.tenant, run.runId)) === null)
     throw fail("RUN_ID_TAKEN", { run: run.runId });
   if (row.existing && !row.same_request && run.idempotencyKey !== null) {
     throw fail("IDEMPOTENCY_MISMATCH", { key: run.idempotencyKey, run: row.run_id });
   }
   installation.doorbell.ring("ready", row.run_id);
   if (options.ifBusy === "interrupt" && run.threadId !== null)
-    await interruptOthers(installation, tenant, run.threadId, row.run_id);
+    await interruptOthers(installation, run.tenant, run.threadId, row.run_id);
   return { runId: row.run_id, existing: row.existing && (row.run_id !== run.runId || options.runId !== undefined) };
 }
 
@@ -112,10 +128,7 @@ async function newRun(
     options: plainJson("options", options.options ?? {}),
     metadata: plainJson("metadata", options.metadata ?? {}),
     runAt,
-    startBy:
-      options.startWithin === undefined
-        ? null
-        : new Date((runAt?.getTime() ?? installation.clock.now()) + durationMs(options.startWithin)),
+    startBy: startByOf(installation, options, runAt),
   };
 }
 
@@ -128,7 +141,14 @@ function startOf({ clock }: Installation, options: SubmitOptions): Date | null {
       value: String(options.runAt).slice(0, 100),
       latest: new Date(latest).toISOString(),
     });
-  return options.runAt;
+  // Long ago is as good as now, and older than a database's calendar is no moment for it.
+  return options.runAt.getTime() < 0 ? new Date(0) : options.runAt;
+}
+
+/** A start that was due in the past is due now: what may take its time from then on counts from now. */
+function startByOf({ clock }: Installation, { startWithin }: SubmitOptions, runAt: Date | null): Date | null {
+  if (startWithin === undefined) return null;
+  return new Date(Math.max(runAt?.getTime() ?? 0, clock.now()) + durationMs(startWithin));
 }
 
 /** @throws THREAD_BUSY, TENANT_FULL, SUBMIT_RATE */

@@ -19,6 +19,8 @@ import type {
   ListRuns,
   RunDetail,
   RunHandle,
+  SubmitAnswer,
+  SubmitItem,
   SubmitOptions,
   Tenant,
   Thread,
@@ -26,9 +28,11 @@ import type {
   Why,
 } from "./api.ts";
 import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
+import { DeadLetterVerbs } from "./dead-letters.ts";
 import { forkAt, retryRun } from "./fork.ts";
 import { answering, type Installation, loadValue } from "./installation.ts";
 import { submit } from "./submit.ts";
+import { submitMany } from "./submit-many.ts";
 import { makeThread, viewThread } from "./threads.ts";
 import { isUuid } from "./uuid.ts";
 import { eventView, resultView, runView, stepViews } from "./views.ts";
@@ -39,17 +43,30 @@ const ENTRIES_SHOWN = 5_000;
 
 export class TenantVerbs implements Tenant {
   readonly tenantId: string;
+  readonly deadLetters: DeadLetterVerbs;
   readonly #installation: Installation;
 
   constructor(installation: Installation, tenantId: string) {
     this.#installation = installation;
     this.tenantId = checkKey("tenant", tenantId);
+    this.deadLetters = new DeadLetterVerbs(installation, this, (runId, existing) =>
+      this.#handle(runId, null, existing),
+    );
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of the interface give the types
   async submit(agent: AnyAgent | string, input?: unknown, options: SubmitOptions = {}): Promise<RunHandle<any>> {
     const placed = await answering(() => submit(this.#installation, this.tenantId, agent, input, options));
     return this.#handle(placed.runId, options.threadId ?? null, placed.existing);
+  }
+
+  async submitMany(items: readonly SubmitItem[]): Promise<SubmitAnswer[]> {
+    const answers = await submitMany(this.#installation, this.tenantId, items);
+    return answers.map((answer, i) => {
+      if ("error" in answer) return answer;
+      const { runId, existing } = answer.value;
+      return { run: this.#handle(runId, items[i]?.threadId ?? null, existing) };
+    });
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of the interface give the types
@@ -131,6 +148,7 @@ export class TenantVerbs implements Tenant {
         threadId: filter.threadId ?? null,
         parentId: filter.parentId ?? null,
         metadata: filter.metadata === undefined ? null : JSON.stringify(filter.metadata),
+        runIds: filter.runIds?.filter(isUuid) ?? null,
         before: filter.before ?? null,
         limit: Math.min(Math.max(1, filter.limit ?? LIST_DEFAULT), PAGE_SIZE_MAX),
         offset: Math.max(0, filter.offset ?? 0),

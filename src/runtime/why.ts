@@ -5,8 +5,7 @@ import type { Database } from "../store/database.ts";
 import { type Holdup, readHoldup } from "../store/queue.ts";
 import { listApprovals, readWaits } from "../store/read.ts";
 import type { Why } from "./api.ts";
-
-type Reason = Pick<Why, "sentence" | "code" | "details" | "commands">;
+import { behind, queued, type Reason } from "./why-queued.ts";
 
 export async function why(db: Database, run: Run): Promise<Why> {
   return { runId: run.runId, status: run.status, ...(await reason(db, run)) };
@@ -42,10 +41,6 @@ function finished(run: Run): Reason {
     details: { status: run.status, reason: run.reason },
     commands: run.status === "succeeded" ? [] : [`longhaul runs retry ${run.runId}`],
   };
-}
-
-function behind(sentence: string): Reason {
-  return { code: "behind", sentence, details: {}, commands: [] };
 }
 
 function running(run: Run, holdup: Holdup): Reason {
@@ -116,45 +111,4 @@ async function waiting(db: Database, run: Run, holdup: Holdup): Promise<Reason> 
     };
   }
   return { code: "timer", sentence: `It waits for a timer (${due?.label ?? "?"})${inTime}.`, details, commands: [] };
-}
-
-function queued(run: Run, holdup: Holdup): Reason {
-  const details = {
-    queue: run.queue,
-    build: run.build,
-    ahead: holdup.ahead,
-    workers: holdup.workers,
-    cap: holdup.cap,
-    inFlight: holdup.in_flight,
-  };
-  if (holdup.due_at !== null) {
-    const sentence = `It may not start before ${holdup.due_at.toISOString()}, in ${formatDuration(Math.max(0, holdup.due_at.getTime() - holdup.now_at.getTime()))}.`;
-    return { code: "delay", sentence, details, commands: [] };
-  }
-  if (holdup.isolate) {
-    const sentence = `Its process died ${holdup.crashes} times without progress; it waits to be tried alone in a process of its own.`;
-    return { code: "isolated", sentence, details, commands: ["longhaul worker"] };
-  }
-  if (!holdup.in_ready && holdup.thread_active !== null && holdup.thread_active !== run.runId) {
-    const sentence = `It waits for its turn in thread ${run.threadId}: run ${holdup.thread_active} is active there.`;
-    return { code: "thread", sentence, details, commands: [`longhaul runs why ${holdup.thread_active}`] };
-  }
-  if (holdup.paused)
-    return {
-      code: "tenant_paused",
-      sentence: `Tenant ${run.tenant} is paused: none of its runs starts.`,
-      details,
-      commands: [`longhaul tenants resume ${JSON.stringify(run.tenant)}`],
-    };
-  if (holdup.in_flight >= holdup.cap) {
-    const sentence = `Tenant ${run.tenant} is at its cap (${holdup.in_flight} of ${holdup.cap} in flight); the next of its runs that ends or waits makes room.`;
-    return { code: "cap", sentence, details, commands: ["longhaul queues"] };
-  }
-  if (holdup.workers === 0) {
-    const sentence = `No worker serves build "${run.build}" on queue "${run.queue}"; start one.`;
-    return { code: "no_worker", sentence, details, commands: ["longhaul worker", "longhaul workers"] };
-  }
-  return behind(
-    `It is ready: ${holdup.ahead} of its tenant's runs are ahead of it, and a free slot of ${holdup.workers} worker${holdup.workers === 1 ? "" : "s"} takes it.`,
-  );
 }

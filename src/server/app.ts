@@ -11,6 +11,7 @@ import { errorResponse } from "./respond.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { assistantRoutes } from "./routes/assistants.ts";
 import { claimRoutes } from "./routes/claim.ts";
+import { deadRoutes } from "./routes/dead.ts";
 import { finishRoutes } from "./routes/finish.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { journalRoutes } from "./routes/journal.ts";
@@ -18,6 +19,7 @@ import { keyRoutes } from "./routes/keys.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { submitRoutes } from "./routes/submit.ts";
+import { tenantRoutes } from "./routes/tenants.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import type { Services } from "./services.ts";
 import { Streams } from "./streams.ts";
@@ -57,7 +59,9 @@ const verbs = [
   streamRoutes,
   finishRoutes,
   threadRoutes,
+  deadRoutes,
   approvalRoutes,
+  tenantRoutes,
   assistantRoutes,
   keyRoutes,
 ];

@@ -38,7 +38,11 @@ export async function begin(
   if (threadId !== null && body.if_not_exists !== "create" && (await tenant.thread(threadId)) === null) {
     throw fail("THREAD_NOT_FOUND", { thread: threadId });
   }
-  const handle = await tenant.submit(agent.name, body.input, submitOptions(c, threadId, body));
+  const handle = await tenant.submit(
+    agent.name,
+    body.input,
+    submitOptions(threadId, body, c.req.header("idempotency-key")),
+  );
   return { runId: handle.runId, threadId, resumedAfter: null };
 }
 
@@ -63,8 +67,8 @@ async function resumeOn(
   return { runId, threadId: run.threadId, resumedAfter: run.journalSeq };
 }
 
-function submitOptions(c: Ctx, threadId: string | null, body: RunCreate): SubmitOptions {
-  const key = c.req.header("idempotency-key");
+/** What the body and the header ask for. Nothing in a body chooses a tenant or a band. */
+export function submitOptions(threadId: string | null, body: RunCreate, key: string | undefined): SubmitOptions {
   return {
     options: kwargsOf(body),
     ...(threadId === null
@@ -75,6 +79,9 @@ function submitOptions(c: Ctx, threadId: string | null, body: RunCreate): Submit
         }),
     ...(body.metadata ? { metadata: body.metadata } : {}),
     ...(body.after_seconds ? { delay: { seconds: body.after_seconds } } : {}),
+    ...(typeof body.priority === "number" ? { priority: body.priority } : {}),
+    ...(typeof body.concurrency_key === "string" ? { concurrencyKey: body.concurrency_key } : {}),
+    ...(typeof body.start_within_seconds === "number" ? { startWithin: { seconds: body.start_within_seconds } } : {}),
     ...(key === undefined ? {} : { idempotencyKey: key }),
   };
 }
@@ -86,7 +93,7 @@ function kwargsOf(body: RunCreate): Record<string, unknown> {
 }
 
 /** What we cannot do yet is refused, not dropped: a caller who asked for it relies on it. */
-function refuseUnsupported(body: RunCreate): void {
+export function refuseUnsupported(body: RunCreate): void {
   const asked: readonly (readonly [string, boolean])[] = [
     ["multitask_strategy: rollback", body.multitask_strategy === "rollback"],
     ["webhook", (body.webhook ?? "") !== ""],

@@ -29,20 +29,28 @@ export function json(
 export function errorResponse(c: Ctx, thrown: unknown, log: ServerLog): Response {
   // Nobody is there to read it; what failed is what waited for them.
   if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_GONE });
-  const error = isLonghaulError(thrown) ? outward(c, thrown, log) : unforeseen(c, thrown, log);
+  const error = shownError(c, thrown, log);
   if (error.status >= 500) c.header("cache-control", "no-store");
   if (error.status === 401) c.header("www-authenticate", CHALLENGE);
   if (error.status === 429 || error.status === 503) c.header("retry-after", retryAfter(error));
   return json(c, errorBody(error, c.var.requestId), error.status as ContentfulStatusCode);
 }
 
-/** Whole seconds, at least one (RFC 9110, 10.2.3). */
-function retryAfter({ details }: LonghaulError): string {
-  const ms = Number((details as { readonly retryAfterMs?: number } | undefined)?.retryAfterMs ?? 0);
-  return String(Math.max(1, Math.ceil(ms / 1_000)));
+/** An error as it may leave; what we did not foresee is logged. */
+export function shownError(c: Ctx, thrown: unknown, log: ServerLog): LonghaulError {
+  return isLonghaulError(thrown) ? outward(c, thrown, log) : unforeseen(c, thrown, log);
 }
 
-function errorBody(error: LonghaulError, requestId: string | undefined): Record<string, unknown> {
+/** Whole seconds, at least one (RFC 9110, 10.2.3). */
+export function retryAfter(error: LonghaulError): string {
+  return String(Math.max(1, Math.ceil(retryAfterMs(error) / 1_000)));
+}
+
+export function retryAfterMs({ details }: LonghaulError): number {
+  return Number((details as { retryAfterMs?: number } | undefined)?.retryAfterMs ?? 0);
+}
+
+export function errorBody(error: LonghaulError, requestId: string | undefined): Record<string, unknown> {
   const { code, status, message, hint, retryable, details } = error;
   return {
     code,

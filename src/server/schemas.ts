@@ -5,8 +5,10 @@ import {
   DURATION_MS_MAX,
   METADATA_BYTES_MAX,
   METADATA_KEYS_MAX,
+  PAGE_SIZE_DEFAULT,
   PAGE_SIZE_MAX,
   REASON_CHARS_MAX,
+  TENANTS_LISTED_MAX,
 } from "../domain/limits.ts";
 import { fitsJsonb } from "../domain/text.ts";
 import { RUN_STATUSES } from "./langgraph.ts";
@@ -78,10 +80,29 @@ export const runCreate = z.object({
     .min(0)
     .max(DURATION_MS_MAX / 1_000)
     .nullish(),
+  /** Ours: within the tenant, 0 first. */
+  priority: z.number().int().min(0).max(32_767).nullish(),
+  concurrency_key: z.string().nullish(),
+  start_within_seconds: z
+    .number()
+    .min(0)
+    .max(DURATION_MS_MAX / 1_000)
+    .nullish(),
   durability: z.enum(["sync", "async", "exit"]).nullish(),
   feedback_keys: z.array(z.string()).nullish(),
 });
 export type RunCreate = z.output<typeof runCreate>;
+
+/** LangGraph's client sends the members of a batch as it knows them itself: in camel case. */
+function snakeCased(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const renamed = Object.entries(value).map(([name, member]) => [snakeCase(name), member] as const);
+  return { ...Object.fromEntries(renamed), ...value };
+}
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+export const runBatch = z.array(z.preprocess(snakeCased, runCreate)).min(1);
 
 export const threadCreate = z.object({
   thread_id: uuid.nullish(),
@@ -178,3 +199,35 @@ export function withoutAbsent<T extends object>(given: T): Present<T> {
   const present = Object.entries(given).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(present) as Present<T>;
 }
+export const tenantsQuery = z.object({
+  plan: z.string().optional(),
+  paused: flag.optional(),
+  limit: wholeNumber(1, TENANTS_LISTED_MAX).optional(),
+  after: z.string().optional(),
+});
+
+export const tenantChange = z.object({ plan: z.string().nullish(), paused: z.boolean().nullish() });
+
+const moment = z
+  .string()
+  .refine((text) => !Number.isNaN(Date.parse(text)), "expected a moment such as 2030-01-31T12:00:00Z")
+  .transform((text) => new Date(text));
+
+const deadFilter = { agent: z.string().optional(), queue: z.string().optional(), code: z.string().optional() };
+
+export const deadQuery = z.object({
+  ...deadFilter,
+  since: moment.optional(),
+  limit: wholeNumber(1, PAGE_SIZE_MAX).optional(),
+  before: uuid.optional(),
+  paused: flag.optional(),
+});
+
+/** One request deals with a page of letters; whoever has more asks again. */
+export const deadBody = z.object({
+  ...deadFilter,
+  since: moment.optional(),
+  limit: z.number().int().min(1).max(PAGE_SIZE_MAX).default(PAGE_SIZE_DEFAULT),
+});
+
+export const deadEdit = z.object({ input: anything });

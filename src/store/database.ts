@@ -28,6 +28,8 @@ export interface Database extends Queryable {
   /** The schema in which everything of Longhaul lives. */
   readonly schema: string;
   readonly pool: pg.Pool;
+  /** How long whoever waits longest for a connection has waited, in milliseconds; 0 when nobody does. */
+  readonly poolWaitMs: number;
   /** The text with `longhaul.` replaced by the quoted schema. */
   rewrite(text: string): string;
   /**
@@ -108,6 +110,8 @@ class PooledDatabase implements Database {
   #begin = "begin";
   #prepare: boolean;
   #ended: Promise<void> | undefined;
+  /** When those who wait for a connection began to, the oldest first. */
+  readonly #waiters = new Set<{ readonly sinceMs: number }>();
   /** Those whose connection has not been closed by the server. */
   readonly #clients = new Set<pg.Client>();
 
@@ -121,6 +125,11 @@ class PooledDatabase implements Database {
       this.#clients.add(client);
       client.once("end", () => this.#clients.delete(client));
     });
+  }
+
+  get poolWaitMs(): number {
+    const [oldest] = this.#waiters;
+    return oldest === undefined ? 0 : performance.now() - oldest.sinceMs;
   }
 
   async query<Row>(text: string, values?: readonly SqlValue[], name?: string): Promise<Row[]> {
@@ -184,6 +193,16 @@ class PooledDatabase implements Database {
   }
 
   async #connect(): Promise<pg.PoolClient> {
+    const waiter = { sinceMs: performance.now() };
+    this.#waiters.add(waiter);
+    try {
+      return await this.#fromPool();
+    } finally {
+      this.#waiters.delete(waiter);
+    }
+  }
+
+  async #fromPool(): Promise<pg.PoolClient> {
     try {
       return await this.pool.connect();
     } catch (error) {

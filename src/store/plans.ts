@@ -24,16 +24,17 @@ export async function setPlan(db: Queryable, plan: PlanRow): Promise<boolean> {
   return row?.set_plan ?? false;
 }
 
-/** What the config file says of a plan, when that is not what it said last. */
-export async function configurePlan(db: Queryable, plan: PlanRow): Promise<void> {
+/** What the config file says of a plan, when that is not what it said last. Answers whether it was not. */
+export async function configurePlan(db: Queryable, plan: PlanRow): Promise<boolean> {
   const said = JSON.stringify(plan);
   const [row] = await db.query<{ same: boolean }>(
     "select configured is not distinct from $2::jsonb as same from longhaul.plans where plan = $1",
     [plan.plan, said],
   );
-  if (row?.same === true) return;
+  if (row?.same === true) return false;
   await setPlan(db, plan);
   await db.query("update longhaul.plans set configured = $2::jsonb where plan = $1", [plan.plan, said]);
+  return true;
 }
 
 /** Its tenants fall back to the plan `default`. Answers how many; null when there is no such plan, or it is `default`. */

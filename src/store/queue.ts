@@ -25,6 +25,21 @@ export function readQueues(db: Queryable): Promise<QueueRow[]> {
   );
 }
 
+/** Where runs are ready and no worker has been heard of for half a minute: of all tenants, by queue and build. */
+export function readUnserved(
+  db: Queryable,
+): Promise<{ queue: string; build: string; waiting: number; oldest_ms: number }[]> {
+  return db.query(
+    `select t.queue, t.build, sum(l.ready)::bigint as waiting,
+       (extract(epoch from clock_timestamp() - min(l.head_at)) * 1000)::bigint as oldest_ms
+       from longhaul.turns t join longhaul.lanes l using (turn_id)
+      where l.ready > 0 and not exists (
+        select from longhaul.workers w where w.build = t.build and t.queue = any(w.queues) and w.state = 'active'
+           and w.seen_at > clock_timestamp() - interval '30 seconds')
+      group by 1, 2 order by 1, 2`,
+  );
+}
+
 export interface WorkerStateRow {
   readonly worker_id: string;
   readonly host: string;
@@ -58,6 +73,9 @@ export interface Holdup {
   readonly due_at: Date | null;
   readonly now_at: Date;
   readonly thread_active: string | null;
+  /** Since when it has been ready; null where it is not. */
+  readonly ready_at: Date | null;
+  readonly plan: string;
   readonly cap: number;
   readonly in_flight: number;
   readonly paused: boolean;
@@ -82,7 +100,7 @@ export async function readHoldup(db: Queryable, runId: string): Promise<Holdup |
   const [row] = await db.query<Holdup>(
     `select l.state, y.run_id is not null as in_ready, l.isolate, l.crashes, l.expires_at, l.worker_id, clock_timestamp() as now_at,
        (select count(*) from (select 1 from longhaul.ready z where z.lane_id = l.lane_id and (z.prio, z.run_id) < (l.prio, l.run_id) limit 1000) q) as ahead,
-       d.due_at, h.active_run as thread_active, t.cap, t.in_flight, t.paused, a.cap as agent_cap, a.in_flight as agent_in_flight,
+       y.at as ready_at, d.due_at, h.active_run as thread_active, t.plan, t.cap, t.in_flight, t.paused, a.cap as agent_cap, a.in_flight as agent_in_flight,
        n.key, k.cap as key_cap, k.in_flight as key_in_flight, e.start_by, w.host as worker_host, w.pid as worker_pid, w.state as worker_state,
        (select count(*) from longhaul.workers x where x.build = u.build and u.queue = any(x.queues) and x.state = 'active'
           and x.seen_at > clock_timestamp() - interval '30 seconds') as workers

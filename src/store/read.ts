@@ -58,6 +58,7 @@ export interface RunFilter {
   readonly threadId: string | null;
   readonly parentId: string | null;
   readonly metadata: string | null;
+  readonly runIds: readonly string[] | null;
   readonly before: string | null;
   readonly limit: number;
   readonly offset: number;
@@ -74,6 +75,7 @@ export function listRuns(db: Queryable, tenant: string, filter: RunFilter): Prom
         and ($5::uuid is null or r.parent_id = $5)
         and ($6::jsonb is null or r.metadata @> $6::jsonb)
         and ($7::uuid is null or r.run_id < $7)
+        and ($10::uuid[] is null or r.run_id = any($10))
       order by r.run_id desc limit $8 offset $9`,
     [
       tenant,
@@ -85,6 +87,7 @@ export function listRuns(db: Queryable, tenant: string, filter: RunFilter): Prom
       filter.before,
       filter.limit,
       filter.offset,
+      filter.runIds,
     ],
   );
 }

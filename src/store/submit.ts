@@ -119,10 +119,12 @@ export function intakeStatements(run: NewRun): { text: string; values: unknown[]
   return [...blobs, { text: INTAKE, values }];
 }
 
-/** Locks the root first: nobody drops the tree of the source before it is copied. */
-const FORK = `with tree as materialized (
+/** Locks the root of the source's tree first: nobody drops that before it is copied. */
+const holding = (copy: string): string => `with tree as materialized (
     select r.run_id from longhaul.runs r where r.run_id = (select s.root_id from longhaul.runs s where s.run_id = $2) for key share
-  ) select longhaul.fork($1, $2, $3::int[], $4, $5, $6) from (select count(*) as n from tree) locked where locked.n >= 0`;
+  ) select ${copy} from (select count(*) as n from tree) locked where locked.n >= 0`;
+const FORK = holding("longhaul.fork($1, $2, $3::int[], $4, $5, $6)");
+const REVIVE = holding("longhaul.revive($1, $2, $3::int[], $4, $5, $6, $7)");
 
 /** Copies the journal entries `keep` of `source` into the new run, which starts queued. False when the source is unknown. */
 export async function forkRun(
@@ -141,6 +143,24 @@ export async function forkRun(
     input?.blob ?? null,
   ]);
   return row?.fork ?? false;
+}
+
+/**
+ * The same for a run that failed for good: its dead letter goes in the same transaction. With `letterOnly` nothing happens, and the
+ * answer is false, where there is no letter any more; a repeat finds the new run, and the answer is true.
+ */
+export async function reviveRun(
+  db: Queryable,
+  runId: string,
+  source: string,
+  keep: readonly number[],
+  input: { readonly text: string | null; readonly blob: string | null } | null,
+  letterOnly: boolean,
+): Promise<boolean> {
+  const [row] = await db.query<{ revive: boolean }>(REVIVE, [
+    ...[runId, source, keep, input !== null, input?.text ?? null, input?.blob ?? null, letterOnly],
+  ]);
+  return row?.revive ?? false;
 }
 
 /** How many runs a tree has. */

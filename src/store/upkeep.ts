@@ -4,7 +4,19 @@ import type { Database } from "./database.ts";
 import type { PreflightCheck } from "./preflight.ts";
 
 /** Tables whose rows come and go with every run: small, unless the dead pile up. */
-const HOT = ["live", "ready", "later", "tenants", "lanes", "turns", "gates", "inbox", "waits", "thread_queue"];
+const HOT = [
+  "live",
+  "ready",
+  "later",
+  "expiries",
+  "tenants",
+  "lanes",
+  "turns",
+  "gates",
+  "inbox",
+  "waits",
+  "thread_queue",
+];
 /** Below this no share of dead rows is worth a word. */
 const DEAD_ROWS_MIN = 50_000;
 /** Dead rows per row that is alive: a hot table may be emptied in a moment; of a large one autovacuum leaves up to a fifth. */

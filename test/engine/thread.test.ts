@@ -136,9 +136,10 @@ test("what a run read of the state stays what it read, after a takeover and its 
       await ctx.step("hold", () => hold.opened);
     },
   });
-  const longhaul = await stage.worker([reader, adder]);
   const threadId = newThread();
   const seeded = agent({ name: "seeder", run: (ctx) => ctx.state.set("s".repeat(80_000)) });
+  // Both have all agents: a worker that lacks one would pause the run it claims.
+  const longhaul = await stage.worker([reader, seeded]);
   const seeder = await stage.worker([seeded, reader]);
   await seeder.run(seeded, null, { threadId });
   const handle = await longhaul.submit(reader, null, { threadId });

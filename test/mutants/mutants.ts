@@ -304,4 +304,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "where s.run_id = $2)",
     test: named("store/retention", "the source of a fork stays until it is copied"),
   },
+  {
+    name: "a submit that finds its lane does not keep its tenant from being forgotten",
+    file: SUBMIT,
+    find: "lock table longhaul.tenants in row exclusive mode;",
+    replace: "",
+    test: named("store/retention", "a tenant is not forgotten while a run of its is on its way in"),
+  },
+  {
+    name: "the keys of a forgotten tenant leave no trace",
+    file: RETENTION,
+    find: "if exists (select from longhaul.api_keys k where k.tenant_id = p_tenant) then",
+    replace: "if false then",
+    test: named("runtime/prune", "a server goes on asking for keys"),
+  },
 ];

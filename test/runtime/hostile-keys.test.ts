@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { agent } from "../../src/index.ts";
-import { useStage } from "../support/longhaul.ts";
+import { rejection, useStage } from "../support/longhaul.ts";
 
 const stage = useStage();
 const KNOWN_TROUBLE = [
@@ -30,10 +30,12 @@ const KNOWN_TROUBLE = [
   "k".repeat(512),
   "ü".repeat(256),
 ];
-const names = fc
+const sampled = fc
   .sample(fc.string({ unit: "binary", minLength: 1, maxLength: 60 }), 40)
   .filter((name) => !/\p{Surrogate}/u.test(name) && !name.includes("\u0000"))
   .concat(KNOWN_TROUBLE);
+/** Each once: a sample may hit on one twice. */
+const names = [...new Set(sampled)];
 
 const listener = agent({
   name: "listener",
@@ -68,6 +70,57 @@ test("as tenant, queue, signal, approval, event, idempotency key and metadata ke
     [names],
   );
   expect(row?.n).toBe(new Set(names).size);
+});
+
+test("as concurrency key, plan and tenant: inert, and each of its own", { timeout: 60_000 }, async () => {
+  const inside = new Map<string, number>();
+  let most = 0;
+  const keyed = agent({
+    name: "keyed",
+    concurrency: { perKey: 1 },
+    run: (ctx, key) =>
+      ctx.step("s", async () => {
+        const name = JSON.stringify([ctx.tenant, key]);
+        inside.set(name, (inside.get(name) ?? 0) + 1);
+        most = Math.max(most, inside.get(name) ?? 0);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        inside.set(name, (inside.get(name) ?? 0) - 1);
+      }),
+  });
+  const longhaul = await stage.worker([keyed], { slots: 100 });
+  await Promise.all(
+    names.map(async (name, i) => {
+      const tenant = `keys ${name}`.slice(0, 250);
+      expect(await longhaul.plans.set(name, { concurrency: 2 + i })).toMatchObject({ plan: name, concurrency: 2 + i });
+      expect(await longhaul.tenants.setPlan(tenant, name)).toMatchObject({ tenant, plan: name, cap: 2 + i });
+      const answers = await longhaul
+        .tenant(tenant)
+        .submitMany([1, 2, 3].map(() => ({ agent: keyed, input: name, concurrencyKey: name })));
+      for (const answer of answers) await ("run" in answer ? answer.run.result() : expect.fail(String(answer.error)));
+    }),
+  );
+  expect(most).toBe(1);
+  const plans = await longhaul.plans.list();
+  expect(plans.filter(({ plan }) => names.includes(plan)).map(({ tenants }) => tenants)).toEqual(names.map(() => 1));
+  for (const name of names) expect(await longhaul.plans.delete(name)).toEqual({ plan: name, tenants: 1 });
+  const gates = await stage.db.query<{ key: string }>("select key from longhaul.gates where agent = 'keyed'");
+  expect(new Set(gates.map(({ key }) => key))).toEqual(new Set(names));
+});
+
+test("what the database cannot hold is refused before anything is stored", async () => {
+  const longhaul = await stage.client([listener]);
+  for (const name of ["", "a\u0000b", "\ud800", "\udc00x", "k".repeat(513), "k".repeat(65_536), "ü".repeat(257)]) {
+    for (const ask of [
+      () => longhaul.submit(listener, 1, { concurrencyKey: name }),
+      () => longhaul.plans.set(name, 1),
+      () => longhaul.tenants.setPlan(name, "default"),
+      () => longhaul.tenants.setPlan("t", name),
+      () => longhaul.tenants.pause(name),
+      async () => longhaul.tenant(name),
+    ])
+      expect(await rejection(ask())).toMatchObject({ code: "KEY_INVALID", status: 400 });
+  }
+  expect(await longhaul.list()).toEqual([]);
 });
 
 test("as the name of a step, a branch and a map, where no two of them ever share a key", async () => {

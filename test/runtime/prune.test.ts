@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { newId } from "../../src/engine/ids.ts";
 import { agent } from "../../src/index.ts";
 import { type Pruned, prune, purgeTenant } from "../../src/runtime/prune.ts";
+import { hasKeys } from "../../src/store/keys.ts";
 import { until, untilStatus, useStage } from "../support/longhaul.ts";
 
 const stage = useStage();
@@ -72,8 +73,10 @@ test("a tenant is forgotten wholly: no table knows a word of it, and the others 
   const threadId = newId();
   const run = await acme.submit(asker, canary, {
     ...{ threadId, idempotencyKey: canary, queue: "special" },
-    ...{ metadata: { note: canary }, options: { note: canary } },
+    ...{ metadata: { note: canary }, options: { note: canary }, concurrencyKey: canary, startWithin: "1 hour" },
   });
+  const key = await longhaul.keys.create({ tenant: acme.tenantId, name: canary, scopes: ["runs:read"], by: canary });
+  await longhaul.keys.rotate(key.keyId, { by: canary });
   await acme.run(failing, null).catch(() => undefined);
   await acme.createThread({ metadata: { note: canary } });
   const [question] = await until(async () => {
@@ -88,15 +91,31 @@ test("a tenant is forgotten wholly: no table knows a word of it, and the others 
   const bystander = await longhaul.tenant("bystander").submit(echo, "x".repeat(100_000), { threadId: newId() });
   await bystander.result();
   expect(await tablesWith(canary)).toEqual(
-    expect.arrayContaining(["approvals", "blobs", "journal", "outcomes", "runs", "tenants", "threads"]),
+    expect.arrayContaining([
+      ...["api_keys", "approvals", "blobs", "dead_letters", "gates", "journal", "lanes", "outcomes", "runs", "tenants"],
+      ...["threads", "turns"],
+    ]),
   );
   const dropped = await last(purgeTenant(stage.db, acme.tenantId));
   expect(dropped).toMatchObject({ trees: 2, runs: 4 });
   expect(await tablesWith(canary)).toEqual([]);
+  expect(await tablesWith(run.runId)).toEqual([]);
   expect(await bystander.result()).toBe("x".repeat(100_000));
   // It may come back, and starts from nothing.
   expect(await acme.run(echo, 1, { idempotencyKey: canary })).toBe(1);
   expect(await acme.list()).toHaveLength(1);
+});
+
+test("a server goes on asking for keys when the only tenant that had one is forgotten", async () => {
+  const longhaul = await stage.client();
+  await stage.db.query("delete from longhaul.api_keys");
+  for (const tenant of [`first ${newId()}`, `second ${newId()}`]) {
+    const key = await longhaul.keys.create({ tenant, scopes: ["admin"] });
+    await last(purgeTenant(stage.db, tenant));
+    await expect((await stage.client()).keys.holder(key.token)).rejects.toMatchObject({ code: "API_KEY_UNKNOWN" });
+    expect(await hasKeys(stage.db)).toBe(true);
+  }
+  expect(await longhaul.keys.list()).toMatchObject([{ state: "revoked", tenant: "", revokedBy: "prune" }]);
 });
 
 test("a tenant that submits while it is forgotten loses no run that was taken in", async () => {

@@ -14,7 +14,9 @@ test("no worker serves its build and queue", async () => {
   const { runId } = await longhaul.submit(echo, 1);
   const why = await longhaul.why(runId);
   expect(why).toMatchObject({ runId, status: "queued", code: "no_worker" });
-  expect(why.sentence).toBe(`No worker serves build "${stage.build}" on queue "default"; start one.`);
+  expect(why.sentence).toMatch(
+    /^No worker serves build "test-\d+" on queue "default", and it has waited for .+; start one\.$/,
+  );
   expect(why.commands).toContain("longhaul worker");
 });
 
@@ -38,10 +40,66 @@ test("its tenant is at its cap", async () => {
   const second = await capped.submit(holder, 2);
   expect(await capped.why(second.runId)).toMatchObject({
     code: "cap",
-    sentence: expect.stringContaining("(1 of 1 in flight)"),
+    sentence: expect.stringContaining('is at the cap of its plan "cap of capped" (1 of 1 in flight)'),
   });
   hold.open();
   await second.result();
+});
+
+test("its agent, or its concurrency key, is at its limit", async () => {
+  const hold = gate();
+  const limited = agent({
+    name: "limited",
+    concurrency: { limit: 3, perKey: 1 },
+    run: (ctx) => ctx.step("s", () => hold.opened),
+  });
+  const longhaul = await stage.worker([limited]);
+  const submit = (tenant: string, concurrencyKey?: string) =>
+    longhaul.tenant(tenant).submit(limited, null, concurrencyKey === undefined ? {} : { concurrencyKey });
+  const [a, b] = [longhaul.tenant("limits-a"), longhaul.tenant("limits-b")];
+  const first = [await submit("limits-a", "k"), await submit("limits-a"), await submit("limits-b", "k")];
+  for (const { runId } of first)
+    await until(async () => ((await a.get(runId)) ?? (await b.get(runId)))?.status === "running");
+  const [keyed, plain, other] = [
+    await submit("limits-a", "k"),
+    await submit("limits-a"),
+    await submit("limits-b", "new"),
+  ];
+  const said = async (tenant: typeof a, runId: string) => tenant.why(runId);
+  expect(await said(a, keyed.runId)).toMatchObject({
+    code: "key_limit",
+    sentence:
+      'Of the tenant\'s runs of agent limited with the concurrency key "k", 1 of 1 are in flight; the next of them that ends or waits makes room.',
+    details: { key: "k", keyLimit: 1, keyInFlight: 1, agentLimit: 3, agentInFlight: 3 },
+  });
+  expect(await said(a, plain.runId)).toMatchObject({
+    code: "key_limit",
+    sentence: expect.stringContaining("without a concurrency key, 1 of 1"),
+  });
+  expect(await said(b, other.runId)).toMatchObject({
+    code: "agent_limit",
+    sentence: expect.stringContaining("Agent limited is at its limit (3 of 3 runs of all tenants in flight)"),
+  });
+  hold.open();
+  await Promise.all([...first, keyed, plain, other].map((handle) => handle.result()));
+});
+
+test("its time to start is running out", async () => {
+  const longhaul = await stage.client([echo]);
+  const { runId } = await longhaul.submit(echo, 1, { startWithin: "1 hour" });
+  expect(await longhaul.why(runId)).toMatchObject({
+    code: "no_worker",
+    sentence: expect.stringMatching(/; start one\. If nobody has started it in (1 h|59 min.*), it ends as expired\.$/),
+    details: { startBy: expect.any(String) },
+  });
+  await stage.db.query(
+    "insert into longhaul.workers (worker_id, pid, slots, host, build, queues, agents, version) values (gen_random_uuid(), 1, 1, 'h', $1, '{default}', '{}', '0')",
+    [stage.build],
+  );
+  expect(await longhaul.why(runId)).toMatchObject({
+    code: "expires",
+    sentence: expect.stringContaining("It is ready: 0"),
+  });
 });
 
 test("its tenant is paused", async () => {

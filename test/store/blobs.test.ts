@@ -72,8 +72,8 @@ const REFERENCES: Readonly<Record<string, readonly [refer: string, undo: string]
     "update longhaul.threads set state_blob = null",
   ],
   "a submit that is not taken in yet": [
-    `insert into longhaul.intake (run_id, band, priority, tenant_id, agent, build, queue, options, metadata, input_blob)
-     values (gen_random_uuid(), 1, 100, 't', 'a', 'b', 'q', '{}', '{}', $1)`,
+    `insert into longhaul.intake (run_id, band, priority, tenant_id, agent, build, queue, key, options, metadata, input_blob)
+     values (gen_random_uuid(), 1, 100, 't', 'a', 'b', 'q', '', '{}', '{}', $1)`,
     "delete from longhaul.intake",
   ],
 };

@@ -6,8 +6,8 @@ import type { Database } from "../../src/store/database.ts";
 import { settleRuns } from "../../src/store/finish.ts";
 import { checkInvariants } from "../../src/store/invariants.ts";
 import { appendEntries } from "../../src/store/journal.ts";
-import { clearLeftovers, retain, START, walk } from "../../src/store/retention.ts";
-import { forkRun, type NewRun, submitRuns } from "../../src/store/submit.ts";
+import { clearLeftovers, purgeRows, retain, START, walk } from "../../src/store/retention.ts";
+import { forkRun, type NewRun, reviveRun, submitRuns } from "../../src/store/submit.ts";
 import {
   ALL,
   ageRun,
@@ -268,5 +268,63 @@ describe("others at the same time", () => {
     });
     expect(await forking).toBe(false);
     expect(await left()).toEqual([]);
+  });
+
+  test("a failed run that is tried again stays until it is copied, and then leaves no letter behind", async () => {
+    const source = await ended({}, { days: 100, entries: 4, failed: true });
+    expect(await count("dead_letters")).toBe(1);
+    const next = newId();
+    await db.transaction(async (tx) => {
+      expect(await reviveRun(tx, next, source, [2, 3], null, true)).toBe(true);
+      expect((await walk(db, { ...ALL, failed: true }, START, 10))?.runs).toBe(0);
+    });
+    expect((await walk(db, { ...ALL, failed: true }, START, 10))?.runs).toBe(1);
+    expect(await left()).toEqual([next]);
+    expect(await reviveRun(db, newId(), source, [2], null, false)).toBe(false);
+  });
+
+  test("a tenant is not forgotten while a run of its is on its way in", async () => {
+    const known = { queue: "q", agent: "a", build: "b" };
+    await ended(known);
+    await walk(db, ALL, START, 10);
+    let purging: Promise<number | null> | undefined;
+    await db.transaction(async (tx) => {
+      // Everything that it needs is there: it makes no lane and no tenant.
+      await submitRuns(tx, [aRun(known)]);
+      purging = purgeRows(db, "t", 100);
+      await untilBlocked(db);
+    });
+    expect(await purging).toBeNull();
+    expect(await left()).toHaveLength(1);
+  });
+
+  test("a run that comes in while its tenant is forgotten makes it anew", async () => {
+    const known = { queue: "q", agent: "a", build: "b", concurrencyKey: "k" };
+    await ended(known);
+    await walk(db, ALL, START, 10);
+    let submitting: Promise<unknown> | undefined;
+    await db.transaction(async (tx) => {
+      for (let n: number | undefined; n !== 0; ) {
+        const [row] = await tx.query<{ n: number }>("select longhaul.purge_rows('t', 1) as n");
+        n = row?.n ?? 0;
+      }
+      submitting = submitRuns(db, [aRun(known)]);
+      await untilBlocked(db);
+    });
+    await submitting;
+    expect(await db.query("select unfinished from longhaul.tenants")).toEqual([{ unfinished: 1 }]);
+    expect(await checkInvariants(db)).toEqual([]);
+  });
+
+  test("a tenant is forgotten piece by piece, and every piece leaves what is right", async () => {
+    for (const concurrencyKey of ["", "x", "y"]) await ended({ concurrencyKey, agent: "a", queue: "q" });
+    await ended({ tenant: "other", agent: "a", queue: "q", concurrencyKey: "x" });
+    expect((await walk(db, { ...ALL, tenant: "t" }, START, 10))?.runs).toBe(3);
+    for (let n = await purgeRows(db, "t", 1); n !== 0; n = await purgeRows(db, "t", 1)) {
+      expect(n).toBe(1);
+      expect(await checkInvariants(db)).toEqual([]);
+    }
+    for (const table of ["lanes", "turns", "gates", "tenants"])
+      expect(await db.query(`select tenant_id from longhaul.${table}`)).toEqual([{ tenant_id: "other" }]);
   });
 });

@@ -1,6 +1,7 @@
 // Rows for tests that speak to the store directly, without a worker.
 
 import { newId } from "../../src/engine/ids.ts";
+import { pause } from "../../src/engine/timing.ts";
 import { type Claimed, claimRuns } from "../../src/store/claim.ts";
 import type { Database } from "../../src/store/database.ts";
 import { setPlan, setTenantPlan } from "../../src/store/plans.ts";
@@ -67,7 +68,13 @@ export async function aHeldRun(
   const workerId = newId();
   const queue = changes.queue ?? newId();
   const [row] = await submit(db, { ...changes, queue });
-  const [run] = await claim(db, { workerId, queue, build: changes.build ?? "b" });
+  const wanted = { workerId, queue, build: changes.build ?? "b" };
+  let [run] = await claim(db, wanted);
+  // A claim waits for nobody: while others count runs of the same tenant it gets nothing.
+  for (let tries = 0; run === undefined && tries < 100; tries++) {
+    await pause(5);
+    [run] = await claim(db, wanted);
+  }
   if (run === undefined || run.run_id !== row?.run_id) throw new Error("the run could not be claimed");
   return { run, workerId };
 }

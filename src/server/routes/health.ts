@@ -27,7 +27,9 @@ export function healthRoutes({ longhaul, streams, version }: Services): Hono<Ser
 
   const ready = async (c: Ctx): Promise<Response> => {
     await checkDatabase();
-    return json(c, { ready: true, streams: streams.size });
+    // A server that takes no submits for the moment still shows what there is: it is ready, and says so.
+    const { accepts, code } = await longhaul.admission();
+    return json(c, { ready: true, streams: streams.size, accepts, ...(code === null ? {} : { code }) });
   };
 
   const info = {

@@ -1,6 +1,7 @@
-// POST of runs: in the background, as a stream, or until their end; on a thread or without one.
+// POST of runs: in the background, as a stream, or until their end; on a thread or without one; one or many.
 import { Hono } from "hono";
 import type { Tenant } from "../../runtime/api.ts";
+import { submitBatch } from "../batch.ts";
 import { type Begun, begin } from "../begin.ts";
 import { runResource } from "../langgraph.ts";
 import { runStream, runWait } from "../live.ts";
@@ -52,6 +53,7 @@ export function submitRoutes(services: Services): Hono<ServerEnv> {
     .post("/threads/:threadId/runs/stream", stream)
     .post("/threads/:threadId/runs/wait", wait)
     .post("/runs", background)
+    .post("/runs/batch", (c) => submitBatch(services, c))
     .post("/runs/stream", stream)
     .post("/runs/wait", wait);
 }
