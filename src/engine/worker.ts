@@ -10,6 +10,7 @@ import { cancelRun, deliver } from "../store/finish.ts";
 import { readForReplay, readInbox, readNews } from "../store/journal.ts";
 import { readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
 import { readThreadStates } from "../store/threads.ts";
+import { countTraffic } from "../store/traffic.ts";
 import { ClaimLoop } from "./claim.ts";
 import { Committer, untilAnswered } from "./commit.ts";
 import type { Doorbell, HintHandler, Topic } from "./doorbell.ts";
@@ -20,6 +21,7 @@ import type { ExecutionSettings, Standing } from "./roles.ts";
 import { Slots } from "./slots.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
+import { Traffic } from "./traffic.ts";
 import { WarmRuns } from "./warm.ts";
 
 export type Logger = (
@@ -68,6 +70,7 @@ export class Worker implements ExecutionOwner {
   readonly #claims: ClaimLoop;
   readonly #ticker: Ticker;
   readonly #warm: WarmRuns;
+  readonly #traffic = new Traffic();
   readonly #unsubscribe: (() => void)[] = [];
   #draining: Promise<void> | null = null;
   #idle: (() => void) | null = null;
@@ -78,7 +81,7 @@ export class Worker implements ExecutionOwner {
     this.programs = options.programs;
     this.log = options.log;
     const { db, workerId, leaseMs } = options;
-    this.committer = new Committer({ db, workerId, leaseMs });
+    this.committer = new Committer({ db, workerId, leaseMs, onFinished: (runId) => this.#finished(runId) });
     this.#warm = new WarmRuns(options.warmMs, options.warmMax);
     this.#slots = new Slots(options.slots, options.queueSlots);
     this.#leases = new LeaseKeeper({
@@ -98,6 +101,7 @@ export class Worker implements ExecutionOwner {
       onRunnable: () => this.#claims.poke(),
       onMoved: () => this.hint("ready", workerId),
       cancelChild: (runId) => this.cancelChild(runId),
+      flushTraffic: () => this.#flushTraffic(),
     });
   }
 
@@ -215,8 +219,10 @@ export class Worker implements ExecutionOwner {
   /** Starts what was claimed: warm ones go on, the others replay; their journals come in one query. */
   async #take(claims: Claimed[], sentMs: number): Promise<void> {
     const cold: Claimed[] = [];
+    this.#ticker.busy();
     for (const claim of claims) {
       this.clock.observe(claim.now_at);
+      this.#traffic.started(claim);
       // One that was lost, or let go with the answer still to come, and does not know it yet.
       const stale = this.#running.get(claim.run_id);
       if (stale !== PLACEHOLDER) stale?.lose();
@@ -300,6 +306,16 @@ export class Worker implements ExecutionOwner {
     }
   }
 
+  #finished(runId: string): void {
+    const queue = this.#held(runId)?.claim.queue;
+    if (queue !== undefined) this.#traffic.finished(queue);
+  }
+
+  #flushTraffic(): Promise<void> {
+    const { db, build } = this.#options;
+    return this.#traffic.flush((counts) => countTraffic(db, build, counts));
+  }
+
   #heard(runId: string, held: boolean, cancel: string | null, inboxSeq: number | null): void {
     const execution = this.#running.get(runId);
     if (execution === undefined || execution === PLACEHOLDER || execution.mode !== "running") return;
@@ -335,6 +351,7 @@ export class Worker implements ExecutionOwner {
     while (this.#running.size > 0 && performance.now() < deadline) await pause(10);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#leases.stop();
+    await this.#flushTraffic().catch(() => undefined);
     await setWorkerState(db, workerId, "stopped").catch(() => undefined);
   }
 }
