@@ -43,4 +43,14 @@ export type {
 } from "./runtime/api.ts";
 export { type AgentSources, type Config, defineConfig } from "./runtime/config.ts";
 export { type ConnectOptions, connect, type WorkerSettings } from "./runtime/connect.ts";
+export type {
+  AlertKind,
+  GateLoad,
+  LoadAlert,
+  LoadReport,
+  QueueLoad,
+  ScaleOptions,
+  ScaleReport,
+  TenantLoad,
+} from "./runtime/load-views.ts";
 export { VERSION } from "./runtime/version.ts";

@@ -21,6 +21,7 @@ import { freeWorker, sweep } from "../store/sweep.ts";
 import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
 import { declareLimits } from "./limits.ts";
+import { alertChanges, loadReport, scaleReport } from "./load.ts";
 import { servedQueues } from "./served-queues.ts";
 import { submitBatcher } from "./submit.ts";
 import { TenantVerbs } from "./tenant.ts";
@@ -185,6 +186,18 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       oldestMs: row.oldest_ms,
       workers: row.workers,
     }));
+  }
+
+  load({ tenant }: { readonly tenant?: string } = {}): ReturnType<Longhaul["load"]> {
+    return answering(() => loadReport(this.database, tenant ?? null));
+  }
+
+  scale(options: Parameters<Longhaul["scale"]>[0] = {}): ReturnType<Longhaul["scale"]> {
+    return answering(() => scaleReport(this.database, this.#installation.build, options));
+  }
+
+  alerts({ slaMs }: { readonly slaMs: number }): ReturnType<Longhaul["alerts"]> {
+    return answering(() => alertChanges(this.database, slaMs));
   }
 
   async healthy(): Promise<boolean> {

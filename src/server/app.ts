@@ -33,7 +33,8 @@ export function createApp(options: ServerOptions): { app: App; streams: Streams 
   const streams = new Streams(limits, log);
   const assistants = new AssistantDirectory(options.longhaul);
   const version = options.version ?? VERSION;
-  const services: Services = { longhaul: options.longhaul, assistants, streams, limits, log, version };
+  const namesTenants = options.auth === undefined;
+  const services: Services = { longhaul: options.longhaul, assistants, streams, limits, log, version, namesTenants };
   const app: App = new Hono<ServerEnv>();
   app.use(numberRequest, checkHost(options.hosts), checkOrigin(options.origins), refuseWhenClosing(streams));
   app.route("/", healthRoutes(services));

@@ -11,4 +11,6 @@ export interface Services {
   readonly limits: ServerLimits;
   readonly log: ServerLog;
   readonly version: string;
+  /** True where nobody is asked who he is: whoever asks is the operator, and may read the names of all tenants. */
+  readonly namesTenants: boolean;
 }
