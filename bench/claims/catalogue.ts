@@ -3,6 +3,7 @@ import type { Claim } from "../lab/claim.ts";
 import { agentCost } from "./agent.ts";
 import { approvals } from "./approvals.ts";
 import { idle } from "./idle.ts";
+import { loadSignals } from "./load-signals.ts";
 import { peers } from "./peers.ts";
 import { recovery } from "./recovery.ts";
 import { replay } from "./replay.ts";
@@ -10,4 +11,15 @@ import { start } from "./start.ts";
 import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
 
-export const claims: readonly Claim[] = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, peers];
+export const claims: readonly Claim[] = [
+  steps,
+  agentCost,
+  start,
+  replay,
+  recovery,
+  takeover,
+  idle,
+  loadSignals,
+  approvals,
+  peers,
+];
