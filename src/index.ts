@@ -61,4 +61,14 @@ export type {
   Tenants,
   TenantView,
 } from "./runtime/limits-api.ts";
+export type {
+  AlertKind,
+  GateLoad,
+  LoadAlert,
+  LoadReport,
+  QueueLoad,
+  ScaleOptions,
+  ScaleReport,
+  TenantLoad,
+} from "./runtime/load-views.ts";
 export { VERSION } from "./runtime/version.ts";

@@ -3,6 +3,7 @@
 import { expectedUrl } from "../domain/database-url.ts";
 import { isLonghaulError } from "../domain/errors.ts";
 import { checkKey } from "../domain/key.ts";
+import { PROCESS_RANGE_EXPECTED, processRange } from "../domain/process-range.ts";
 
 /** From a flag or a variable the value is text; from the config file it is whatever stands there. */
 export type Check<Value> = (raw: unknown) => Checked<Value>;
@@ -33,6 +34,18 @@ export const yesOrNo: Check<boolean> = (raw) => {
   if (raw === true || raw === "true" || raw === "1") return { value: true };
   if (raw === false || raw === "false" || raw === "0") return { value: false };
   return { expected: "true or false" };
+};
+
+/** A number of processes, or a range of them as text. */
+export const processes: Check<number | string> = (raw) => {
+  const range = processRange(raw);
+  if (range === null) return { expected: PROCESS_RANGE_EXPECTED };
+  return { value: range.min === range.max ? range.min : `${range.min}..${range.max}` };
+};
+
+export const webUrl: Check<string> = (raw) => {
+  const fits = typeof raw === "string" && URL.canParse(raw) && /^https?:$/.test(new URL(raw).protocol);
+  return fits ? { value: raw } : { expected: "a URL that begins with http:// or https://" };
 };
 
 export const port = count(0, 65_535);

@@ -1,5 +1,5 @@
 // Every setting: its flag, its environment variables, its place in the config file, its default, and what values it takes.
-import { DRAIN_MS, LEASE_MS, STALL_MS, WORKER_SLOTS_DEFAULT, WORKER_SLOTS_MAX } from "../domain/limits.ts";
+import { DRAIN_MS, LEASE_MS, SLA_MS, STALL_MS, WORKER_SLOTS_DEFAULT, WORKER_SLOTS_MAX } from "../domain/limits.ts";
 import {
   type Check,
   checkQueue,
@@ -9,8 +9,10 @@ import {
   databaseUrl,
   list,
   port,
+  processes,
   text,
   unfinishedCount,
+  webUrl,
   yesOrNo,
 } from "./setting-checks.ts";
 
@@ -149,14 +151,43 @@ export const settingSpecs = {
     placeholder: "true|false",
     check: yesOrNo,
   }),
-  processes: spec({
-    summary: "Worker processes that `longhaul start` keeps alive",
+  processes: spec<number | string>({
+    summary: "Worker processes that `longhaul start` keeps alive, or a range (`1..8`) within which the load decides",
     flag: "workers",
     env: ["LONGHAUL_WORKERS"],
     file: "worker.processes",
     standard: 1,
     placeholder: "n",
-    check: count(1, 64),
+    check: processes,
+  }),
+  slaMs: spec({
+    summary: "How long a run may wait to be claimed before workers are added and somebody is told, in milliseconds",
+    flag: "sla-ms",
+    env: ["LONGHAUL_SLA_MS"],
+    file: "worker.slaMs",
+    standard: SLA_MS,
+    placeholder: "ms",
+    check: count(100, 86_400_000),
+  }),
+  idleMinutes: spec({
+    summary: "How long a worker process beyond the fewest may have nothing to do before it is stopped, in minutes",
+    flag: "idle-minutes",
+    env: ["LONGHAUL_IDLE_MINUTES"],
+    file: "worker.idleMinutes",
+    standard: 5,
+    placeholder: "minutes",
+    check: count(0, 1_440),
+  }),
+  alertsWebhook: spec<string | undefined>({
+    summary: "Address that gets a POST when a queue becomes late or has no worker, and when it is well again",
+    flag: "alerts-webhook",
+    env: ["LONGHAUL_ALERTS_WEBHOOK"],
+    file: "alerts.webhook",
+    standard: undefined,
+    otherwise: "nobody; it is logged in any case",
+    placeholder: "url",
+    secret: true,
+    check: webUrl,
   }),
   slots: spec({
     summary: "Runs that one worker process executes at once",
