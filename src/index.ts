@@ -61,5 +61,15 @@ export type {
   Tenants,
   TenantView,
 } from "./runtime/limits-api.ts";
+export type {
+  AlertKind,
+  GateLoad,
+  LoadAlert,
+  LoadReport,
+  QueueLoad,
+  ScaleOptions,
+  ScaleReport,
+  TenantLoad,
+} from "./runtime/load-views.ts";
 export type { KeepTime, RetentionConfig } from "./runtime/retention.ts";
 export { VERSION } from "./runtime/version.ts";

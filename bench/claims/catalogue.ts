@@ -3,6 +3,7 @@ import type { Claim } from "../lab/claim.ts";
 import { agentCost } from "./agent.ts";
 import { approvals } from "./approvals.ts";
 import { idle } from "./idle.ts";
+import { loadSignals } from "./load-signals.ts";
 import { peers } from "./peers.ts";
 import { queueCaps } from "./queue-caps.ts";
 import { queueDepth } from "./queue-depth.ts";
@@ -19,6 +20,6 @@ import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
 
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, simulator, peers];
-const ofTheQueue = [queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
+const ofTheQueue = [loadSignals, queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
 export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, soak];

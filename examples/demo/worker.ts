@@ -69,7 +69,6 @@ interface Queries {
 }
 
 interface JournalRow {
-  readonly run_id: string;
   readonly kind: number;
 }
 
@@ -78,13 +77,12 @@ function countReplays(database: Queries): void {
   const query = database.query.bind(database);
   database.query = async <Row>(text: string, values?: readonly unknown[], name?: string): Promise<Row[]> => {
     const rows = await query<Row>(text, values, name);
-    if (name === "lh_replay") tell(replayOf(rows as readonly JournalRow[]));
+    if (name === "lh_replay") tell(replayOf(values?.[0] as readonly string[], rows as readonly JournalRow[]));
     return rows;
   };
 }
 
-function replayOf(rows: readonly JournalRow[]): WorkerMessage {
-  const runIds = [...new Set(rows.map(({ run_id }) => run_id))];
+function replayOf(runIds: readonly string[], rows: readonly JournalRow[]): WorkerMessage {
   return { type: "replay", runIds, steps: rows.filter(({ kind }) => kind === KIND.step).length };
 }
 

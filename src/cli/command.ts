@@ -86,9 +86,11 @@ interface Definition<A extends Args, F extends Flags, Data> {
   readonly examples: readonly Example[];
   /** Imports and gives the function, so that `--help` costs nothing. */
   readonly load: () => Promise<(input: InputOf<A, F>, context: Context) => Promise<Data> | Data>;
-  readonly view?: () => Promise<View<NoInfer<Data>>>;
+  readonly view?: () => Promise<NoInfer<View<Data>>>;
   /** Runs until it is told to stop: a signal is its normal end, and no interruption. */
   readonly serves?: boolean;
+  /** On a terminal each item of its stream takes the place of the one before. */
+  readonly live?: boolean;
   /** Exit code 1 although the command did its work. Of a stream it sees the last item. */
   readonly unwell?: (data: NoInfer<Data extends AsyncIterable<infer Item> ? Item : Data>) => boolean;
 }
@@ -103,6 +105,7 @@ export interface AnyCommand {
   readonly settings: readonly SettingName[];
   readonly examples: readonly Example[];
   readonly serves: boolean;
+  readonly live: boolean;
   /** Runs the command; the data is one value or an AsyncIterable. */
   run(input: Readonly<Record<string, unknown>>, context: Context): Promise<unknown>;
   view(): Promise<((data: unknown) => readonly Block[]) | null>;
@@ -114,7 +117,7 @@ export function command<const A extends Args, const F extends Flags, Data>(
   definition: Definition<A, F, Data>,
 ): AnyCommand {
   const { path, group, summary, about = null, args = {}, flags = {}, settings = [], examples } = definition;
-  const { serves = false } = definition;
+  const { serves = false, live = false } = definition;
   return {
     path,
     group,
@@ -125,6 +128,7 @@ export function command<const A extends Args, const F extends Flags, Data>(
     settings,
     examples,
     serves,
+    live,
     run: async (input, context) => (await definition.load())(input as InputOf<A, F>, context),
     view: async () => ((await definition.view?.()) ?? null) as ((data: unknown) => readonly Block[]) | null,
     unwell: (data) => definition.unwell?.(data as Parameters<typeof definition.unwell>[0]) ?? false,

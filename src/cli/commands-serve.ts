@@ -10,6 +10,7 @@ const agents: FlagSpec = {
 const retention = ["retention", "retentionFailed", "retentionThreads"] as const;
 const worker = ["build", "slots", "queues", "drainMs", "leaseMs", "stallMs", ...retention, "logLevel"] as const;
 const server = ["port", "host", "hosts", "origins", "auth", "allowPublic", "unfinishedMax"] as const;
+const alerts = ["slaMs", "alertsWebhook"] as const;
 const SIGNALS = "Ctrl-C or SIGTERM drains and ends it; the second one ends it at once.";
 
 export const serveCommands = [
@@ -19,7 +20,7 @@ export const serveCommands = [
     summary: "Run everything, and reload agents when their files change",
     about: `Starts PostgreSQL (unless DATABASE_URL is set), the server, and workers in processes of their own. Code that cannot be loaded is reported, and the old goes on; another port or database counts from the next start. ${SIGNALS}`,
     flags: { agents },
-    settings: [...databaseSettings, ...server, ...worker],
+    settings: [...databaseSettings, ...server, ...alerts, ...worker],
     examples: [
       { says: "The project in this folder", line: "longhaul dev" },
       {
@@ -37,10 +38,11 @@ export const serveCommands = [
     summary: "Run everything, for production on one machine",
     about: `Starts PostgreSQL (unless DATABASE_URL is set), the server, and workers in processes of their own. A worker that dies is started again, and what it held goes on at once. ${SIGNALS}`,
     flags: { agents },
-    settings: [...databaseSettings, ...server, "processes", ...worker],
+    settings: [...databaseSettings, ...server, "processes", "idleMinutes", ...alerts, ...worker],
     examples: [
       { says: "One worker process", line: "longhaul start" },
       { says: "Four of them, on a database of your own", line: "DATABASE_URL=postgres://… longhaul start --workers 4" },
+      { says: "As many as the load asks for, from one to eight", line: "longhaul start --workers 1..8" },
     ],
     load: async () => (await import("./start.ts")).start,
     view: async () => (await import("./view-serve.ts")).viewStart,
@@ -52,7 +54,7 @@ export const serveCommands = [
     summary: "Serve HTTP, and execute nothing",
     about: `Any number of servers may stand before one database. ${SIGNALS}`,
     flags: { agents },
-    settings: [...databaseSettings, ...server, "build", "logLevel"],
+    settings: [...databaseSettings, ...server, ...alerts, "build", "logLevel"],
     examples: [
       { says: "For clients with keys", line: "longhaul server --host 0.0.0.0 --port 8080 --auth keys" },
       { says: "Behind a proxy that knows who asks", line: "longhaul server --host 0.0.0.0 --port 8080 --allow-public" },

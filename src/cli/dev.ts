@@ -29,13 +29,13 @@ export function dev(input: StartInput, context: Context): AsyncIterable<StartNew
 
 /** Loads the project anew; only when that worked the server and the workers get it. */
 async function reload(input: StartInput, running: Running, files: readonly string[]): Promise<void> {
-  const { context, feed, connection, workers } = running;
+  const { context, feed, connection, pool } = running;
   try {
     const project = await context.project({ agents: input.agents, fresh: true });
     const next = await running.connect(project);
     const before = connection.exchange(next);
     running.use(project);
-    for (const worker of workers) worker.replace();
+    for (const worker of pool.workers) worker.replace();
     feed.push({ event: "reloaded", files, agents: next.agents.map(({ name }) => name) });
     await before.close();
   } catch (error) {

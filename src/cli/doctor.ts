@@ -79,8 +79,13 @@ export function settingsOf({ settings, origins }: Project): SettingReport[] {
     const raw = settings[setting];
     const hidden = typeof raw === "string" && settingSpecs[setting].secret === true;
     const { source, name } = origins[setting];
-    return { setting, value: hidden ? redactUrl(raw) : (raw ?? null), source, from: name };
+    return { setting, value: hidden ? redacted(setting, raw) : (raw ?? null), source, from: name };
   });
+}
+
+/** The address of a webhook often is its password. */
+function redacted(setting: SettingName, url: string): string {
+  return setting === "alertsWebhook" ? `${new URL(url).origin}/***` : redactUrl(url);
 }
 
 async function examineDatabase(project: Project): Promise<DatabasePart> {

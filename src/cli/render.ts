@@ -4,15 +4,19 @@ import type { AnyCommand } from "./command.ts";
 import { layOut } from "./layout.ts";
 import type { Output } from "./terminal.ts";
 
+/** The cursor home, and everything below it gone. */
+const CLEAR = "\u001b[H\u001b[J";
+
 /** Prints what a command gave, item by item if it is a stream. Returns the last value, for the exit code. */
 export async function render(command: AnyCommand, data: unknown, output: Output): Promise<unknown> {
   const forPeople = !output.json && output.terminal;
   const view = forPeople ? await command.view() : null;
   if (isStream(data)) {
+    const clear = command.live ? CLEAR : "";
     let last: unknown;
     for await (const item of data) {
       last = item;
-      await output.write(view === null ? `${JSON.stringify(toJson(item))}\n` : layOut(view(item), output));
+      await output.write(view === null ? `${JSON.stringify(toJson(item))}\n` : clear + layOut(view(item), output));
     }
     return last;
   }

@@ -9,6 +9,7 @@ import { aborted } from "./stop.ts";
 import { hearStrayErrors } from "./stray-errors.ts";
 import { Teardown } from "./teardown.ts";
 import { programVersion } from "./version.ts";
+import { watchLoad } from "./watch-load.ts";
 
 export interface ServerInput {
   readonly agents?: readonly string[] | undefined;
@@ -39,6 +40,9 @@ export function server(input: ServerInput, context: Context): AsyncIterable<Serv
       const http = await listen(context, project, longhaul);
       down.defer(() => http.close());
       feed.push({ event: "ready", pid: process.pid, url: http.url, agents: longhaul.agents.map(({ name }) => name) });
+      const { slaMs, alertsWebhook: webhook } = project.settings;
+      const watching = watchLoad({ longhaul, stop: stop.signal, slaMs, webhook, log, scaling: null });
+      down.defer(() => watching);
       await aborted(stop.signal);
     } finally {
       await down.run();

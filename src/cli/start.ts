@@ -1,6 +1,10 @@
 // The command that runs everything: database, server in this process, and worker processes that it keeps alive.
+import { type ProcessRange, processRange } from "../domain/process-range.ts";
+import { SCALE_TARGET_DEFAULT } from "../domain/workers-wanted.ts";
+import type { Logger } from "../engine/worker-options.ts";
 import type { Longhaul } from "../runtime/api.ts";
 import type { Project } from "../runtime/project.ts";
+import { servedQueues } from "../runtime/served-queues.ts";
 import type { Context } from "./context.ts";
 import { spawnWorker } from "./execute.ts";
 import { type Feed, feedOf } from "./feed.ts";
@@ -11,7 +15,9 @@ import { hearStrayErrors } from "./stray-errors.ts";
 import { superviseWorkers } from "./supervise.ts";
 import { type Switchable, switchable } from "./switchable.ts";
 import { Teardown } from "./teardown.ts";
-import type { WorkerEvent, WorkerProcess } from "./worker-process.ts";
+import { type ScaleEvent, type Scaling, watchLoad } from "./watch-load.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+import type { WorkerEvent } from "./worker-process.ts";
 
 export interface StartInput {
   readonly agents?: readonly string[] | undefined;
@@ -19,6 +25,7 @@ export interface StartInput {
 
 export type StartNews =
   | WorkerEvent
+  | ScaleEvent
   | {
       readonly event: "ready";
       readonly url: string;
@@ -45,7 +52,7 @@ export interface Running {
   readonly feed: Feed<StartNews>;
   /** What the server talks to. */
   readonly connection: Switchable;
-  readonly workers: readonly WorkerProcess[];
+  readonly pool: WorkerPool;
   readonly project: Project;
   /** Connects for a server with the agents of a project. */
   connect(project: Project): Promise<Longhaul>;
@@ -102,22 +109,59 @@ async function setUp(
   down.defer(() => longhaul.close());
   const http = await listen(context, project, longhaul);
   down.defer(() => http.close());
-  const { processes, drainMs } = project.settings;
+  const { drainMs } = project.settings;
+  const range = processRange(project.settings.processes) ?? { min: 1, max: 1 };
   const { waitForChange } = manner;
   const spawn = (workerId: string) =>
     spawnWorker({ context, project, databaseUrl: database.url, agents: input.agents, workerId });
-  const report = (event: WorkerEvent): void => feed.push(event);
-  const workers = superviseWorkers(
-    { processes, spawn, longhaul, stop: context.stop, drainMs, waitForChange, report },
+  const report = (event: WorkerEvent | ScaleEvent): void => feed.push(event);
+  const pool = superviseWorkers(
+    { processes: range.min, spawn, longhaul, stop: context.stop, drainMs, waitForChange, report },
     down,
   );
   // Where the files may change, a worker that cannot start is no end: its own error has been shown.
-  const all = workers.map(({ ready }) => ready);
+  const all = pool.workers.map(({ ready }) => ready);
   await (waitForChange ? Promise.allSettled(all) : Promise.all(all));
   const agents = longhaul.agents.map(({ name }) => name);
   feed.push({ event: "ready", url: http.url, pid: process.pid, agents, embedded: database.embeddedIn });
   const use = (next: Project): void => {
     project = next;
   };
-  await manner.live({ context, feed, connection, workers, project, connect, use });
+  const watching = watch({
+    context,
+    project,
+    longhaul,
+    log,
+    scaling: scalingOf(project, longhaul, range, pool, report),
+  });
+  down.defer(() => watching);
+  await manner.live({ context, feed, connection, pool, project, connect, use });
+}
+
+interface Watch {
+  readonly context: Context;
+  readonly project: Project;
+  readonly longhaul: Longhaul;
+  readonly log: Logger;
+  readonly scaling: Scaling | null;
+}
+
+function watch({ context, project, longhaul, log, scaling }: Watch): Promise<void> {
+  const { slaMs, alertsWebhook: webhook } = project.settings;
+  return watchLoad({ longhaul, stop: context.stop.signal, slaMs, webhook, log, scaling });
+}
+
+/** Null where the number of workers is fixed. */
+function scalingOf(
+  { settings }: Project,
+  longhaul: Longhaul,
+  range: ProcessRange,
+  pool: WorkerPool,
+  report: (event: ScaleEvent) => void,
+): Scaling | null {
+  if (range.min === range.max) return null;
+  const { slots, slaMs, build, idleMinutes } = settings;
+  const queues = servedQueues(settings.queues ?? ["default", ...longhaul.agents.map(({ queue }) => queue)]);
+  const rule = { slots, slaMs, target: SCALE_TARGET_DEFAULT };
+  return { pool, queues: [...queues.keys()], build, range, rule, idleMs: idleMinutes * 60_000, report };
 }

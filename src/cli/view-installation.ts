@@ -1,37 +1,9 @@
-// The installation as people see it: queues, workers, migrations, versions.
-import type { QueueView, WorkerView } from "../runtime/api.ts";
+// The installation as people see it: workers, migrations, versions.
+import type { WorkerView } from "../runtime/api.ts";
 import { type Block, fields, line, table, toned } from "./blocks.ts";
 import type { Migrated } from "./migrate.ts";
-import { ago, count, duration, status } from "./show.ts";
+import { ago, status } from "./show.ts";
 import type { Version } from "./version.ts";
-
-export function viewQueues(queues: readonly QueueView[]): Block[] {
-  return [
-    table(
-      queues,
-      [
-        { title: "queue", flexible: true, cell: (one) => one.queue },
-        { title: "tenant", flexible: true, cell: (one) => one.tenant },
-        { title: "build", cell: (one) => one.build },
-        { title: "waiting", align: "right", cell: (one) => count(one.depth) },
-        {
-          title: "oldest",
-          align: "right",
-          cell: (one) => (one.oldestMs === null ? toned("dim", "-") : duration(one.oldestMs)),
-        },
-        { title: "running", align: "right", cell: (one) => count(one.inFlight) },
-        { title: "cap", align: "right", cell: (one) => count(one.cap) },
-        {
-          title: "workers",
-          align: "right",
-          cell: (one) => (one.workers === 0 && one.depth > 0 ? toned("bad", "0") : String(one.workers)),
-        },
-        { title: "", cell: (one) => (one.paused ? toned("warn", "paused") : "") },
-      ],
-      "Nothing was ever queued here. Submit a run: longhaul runs submit <agent> --input '{}'",
-    ),
-  ];
-}
 
 export function viewWorkers(workers: readonly WorkerView[]): Block[] {
   return [

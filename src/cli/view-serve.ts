@@ -23,6 +23,8 @@ export function viewStart(news: StartNews): Block[] {
       ];
     case "worker_stopped":
       return [line(toned("dim", `worker stopped (pid ${news.pid})`))];
+    case "scaled":
+      return [line(toned("info", "workers"), `${news.from} → ${news.to}: ${news.reason}`)];
     case "reloaded":
       return [line(toned("info", "reloaded"), news.files.join(", "), toned("dim", `agents ${names(news.agents)}`))];
     case "reload_failed":

@@ -61,6 +61,7 @@ export class WorkerProcess {
   readonly ready: Promise<WorkerReady>;
   #settleReady: (outcome: WorkerReady | Error) => void = () => undefined;
   #child: ChildProcess | undefined;
+  #workerId: string | null = null;
   #replacing = false;
   #pauseMs = RESTART_FIRST_MS;
   #wake = new AbortController();
@@ -72,6 +73,11 @@ export class WorkerProcess {
     });
     // Whoever does not ask does not want to know.
     this.ready.catch(() => undefined);
+  }
+
+  /** The id of the worker in the process of this moment, once it is ready. */
+  get workerId(): string | null {
+    return this.#workerId;
   }
 
   /** Runs until the stop signal; resolves when the last process has ended. */
@@ -112,6 +118,7 @@ export class WorkerProcess {
     child.on("message", (message) => {
       if (!isWorkerReady(message)) return;
       wasReady = true;
+      this.#workerId = workerId;
       report({ event: "worker_ready", pid, workerId, agents: message.agents });
       this.#settleReady(message);
     });
@@ -120,6 +127,7 @@ export class WorkerProcess {
     const end = await endOf(child);
     stop.removeEventListener("abort", onStop);
     this.#child = undefined;
+    this.#workerId = null;
     return { pid, workerId, wasReady, end, livedMs: performance.now() - startedAt };
   }
 

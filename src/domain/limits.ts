@@ -68,6 +68,8 @@ export const LEASE_MS = 10 * SECOND_MS;
 export const LEASE_TRUSTED_PART = 0.8;
 /** How long the event loop of a worker may be blocked before its leases are let go. */
 export const STALL_MS = 30 * SECOND_MS;
+/** How long the oldest ready run may wait before more workers are started, and somebody is told. */
+export const SLA_MS = 5 * SECOND_MS;
 /** Durations that people write (sleeps, time-outs, expiries): ten years with their leap days. */
 export const DURATION_MS_MAX = 3_653 * DAY_MS;
 /** Text of a duration, in characters. */

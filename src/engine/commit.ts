@@ -26,6 +26,8 @@ export interface CommitterOptions {
   readonly db: Database;
   readonly workerId: string;
   readonly leaseMs: number;
+  /** A run has ended by a write of ours. */
+  readonly onFinished?: (runId: string) => void;
 }
 
 const BATCH = { inFlightMax: 2, itemsMax: 500, bytesMax: APPEND_BYTES_MAX, isShared: isConnectionLost } as const;
@@ -34,13 +36,15 @@ export class Committer {
   readonly db: Database;
   readonly workerId: string;
   readonly leaseMs: number;
+  readonly #onFinished: CommitterOptions["onFinished"];
   readonly #appends: Batcher<Append, AppendVerdict>;
   readonly #settles: Batcher<Settle, SettleVerdict | "lost">;
 
-  constructor({ db, workerId, leaseMs }: CommitterOptions) {
+  constructor({ db, workerId, leaseMs, onFinished }: CommitterOptions) {
     this.db = db;
     this.workerId = workerId;
     this.leaseMs = leaseMs;
+    this.#onFinished = onFinished;
     this.#appends = new Batcher({ ...BATCH, bytesOf, send: (items) => this.#sendAppends(items) });
     this.#settles = new Batcher<Settle, SettleVerdict | "lost">({
       ...BATCH,
@@ -53,8 +57,10 @@ export class Committer {
     return this.#appends.add(append);
   }
 
-  settle(settle: Settle): Promise<SettleVerdict | "lost"> {
-    return this.#settles.add(settle);
+  async settle(settle: Settle): Promise<SettleVerdict | "lost"> {
+    const verdict = await this.#settles.add(settle);
+    if (verdict === "done" && settle.to.move === "finish") this.#onFinished?.(settle.runId);
+    return verdict;
   }
 
   /** One run's append that changes more than the journal. */

@@ -25,6 +25,8 @@ export class Doorbell {
   #timer: NodeJS.Timeout | undefined;
   #rungMs = Number.NEGATIVE_INFINITY;
   #listener: Listener | null = null;
+  /** Something has arrived since we listen: a pooler may take LISTEN and give the session to somebody else. */
+  #heard = false;
   #closed = false;
 
   constructor(db: Database) {
@@ -34,7 +36,7 @@ export class Doorbell {
 
   /** False while hints of other processes do not arrive: poll faster then. */
   get connected(): boolean {
-    return this.#listener !== null;
+    return this.#listener !== null && this.#heard;
   }
 
   on(topic: Topic, handler: HintHandler): () => void {
@@ -62,7 +64,7 @@ export class Doorbell {
     }
   }
 
-  /** Listens, and goes on trying when it cannot (a transaction pooler refuses LISTEN: polling alone will do). */
+  /** Listens, and goes on trying when it cannot (behind a transaction pooler nothing is heard: polling alone will do). */
   async open(): Promise<void> {
     if (this.#closed) return;
     try {
@@ -72,6 +74,8 @@ export class Doorbell {
         (payload) => this.#hear(payload),
         () => this.#down(),
       );
+      // Our own word, sent on another connection, tells whether any comes through.
+      void ring(this.#db, this.#channel, JSON.stringify({ from: this.#origin })).catch(() => undefined);
       // What was rung while nobody listened is unknown: look at everything.
       for (const topic of REMOTE) this.#tell(topic, null);
     } catch {
@@ -90,6 +94,7 @@ export class Doorbell {
 
   #down(): void {
     this.#listener = null;
+    this.#heard = false;
     if (!this.#closed) setTimeout(() => void this.open(), RETRY_MS).unref();
   }
 
@@ -116,6 +121,7 @@ export class Doorbell {
   }
 
   #hear(payload: string): void {
+    this.#heard = true;
     let message: Record<string, unknown>;
     try {
       message = JSON.parse(payload) as Record<string, unknown>;

@@ -1,6 +1,7 @@
 // What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
+import { forgetMinutes } from "../store/traffic.ts";
 
 export interface Chore {
   readonly everyMs: number;
@@ -11,12 +12,17 @@ const MINUTE_MS = 60_000;
 /** A concurrency key that nobody has used for so long costs a row no more. */
 const IDLE_MS = 10 * MINUTE_MS;
 const IDLE_BATCH = 1_000;
+/** How old the counts of a worker may be before others see them. */
+const TRAFFIC_MS = 10_000;
 
 export function chores(
   db: Database,
   log: (level: "warn", message: string, fields: Record<string, unknown>) => void,
+  flushTraffic: () => Promise<void>,
 ): Chore[] {
   return [
+    { everyMs: TRAFFIC_MS, run: flushTraffic },
+    { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
     { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
     {
       everyMs: MINUTE_MS,

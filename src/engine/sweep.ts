@@ -6,6 +6,7 @@ import { tick } from "../store/sweep.ts";
 import type { Doorbell } from "./doorbell.ts";
 import { chores, Housekeeping } from "./housekeeping.ts";
 import { type Isolate, Isolation } from "./isolation.ts";
+import { PollPace } from "./poll-pace.ts";
 
 export interface TickerOptions {
   readonly db: Database;
@@ -19,17 +20,18 @@ export interface TickerOptions {
   /** Runs became claimable that another worker may be waiting for. */
   readonly onMoved: () => void;
   readonly cancelChild: (runId: string) => void;
+  /** Hands over what the worker has counted. */
+  readonly flushTraffic: () => Promise<void>;
   readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
 }
 
 const LIMIT = 200;
-/** Without hints the tick is what finds new work. */
-const POLL_MS = 200;
 
 export class Ticker {
   readonly #options: TickerOptions;
   readonly #isolation: Isolation;
   readonly #housekeeping: Housekeeping;
+  readonly #pace: PollPace;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #ticking = false;
@@ -39,7 +41,8 @@ export class Ticker {
   constructor(options: TickerOptions) {
     this.#options = options;
     this.#isolation = new Isolation({ ...options, onRoom: () => this.due(0) });
-    this.#housekeeping = new Housekeeping(chores(options.db, options.log));
+    this.#housekeeping = new Housekeeping(chores(options.db, options.log, options.flushTraffic));
+    this.#pace = new PollPace(options.tickMs);
   }
 
   start(): void {
@@ -49,6 +52,11 @@ export class Ticker {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+  }
+
+  /** Work came or went here: more may follow, and where no hints arrive it is worth looking soon. */
+  busy(): void {
+    this.#pace.found();
   }
 
   /** A timer rings in this time: tick then, not only at the next round. */
@@ -62,10 +70,7 @@ export class Ticker {
   #schedule(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    const { doorbell, tickMs } = this.#options;
-    const everyMs = doorbell.connected ? tickMs : Math.min(tickMs, POLL_MS);
-    // A tenth of jitter, so that workers started together do not ask together for ever.
-    const roundMs = everyMs * (0.9 + Math.random() * 0.2);
+    const roundMs = this.#pace.next(this.#options.doorbell.connected);
     const dueMs = this.#dueMs - performance.now() + 1;
     // Never at once: what is due but locked by somebody else is tried again a little later.
     this.#timer = setTimeout(() => void this.#round(), Math.max(5, Math.min(roundMs, dueMs)));
@@ -95,6 +100,7 @@ export class Ticker {
         more = done.did !== null;
         if (done.next_ms !== null) this.#dueMs = Math.min(this.#dueMs, performance.now() + Math.max(0, done.next_ms));
         if (more) onMoved();
+        if (more || done.runnable) this.#pace.found();
         if (done.runnable) onRunnable();
         for (const child of done.children) cancelChild(child);
         this.#isolation.try(done.isolated);

@@ -6,6 +6,7 @@ import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readInbox, readNews } from "../store/journal.ts";
 import { clearSuspicion, readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
+import { countTraffic } from "../store/traffic.ts";
 import { ClaimLoop } from "./claim.ts";
 import { ColdStart } from "./cold-start.ts";
 import { Committer, type News, untilAnswered } from "./commit.ts";
@@ -18,6 +19,7 @@ import type { ExecutionSettings, Standing } from "./roles.ts";
 import { Slots } from "./slots.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
+import { Traffic } from "./traffic.ts";
 import { WarmRuns } from "./warm.ts";
 import type { Logger, WorkerOptions } from "./worker-options.ts";
 
@@ -35,6 +37,7 @@ export class Worker implements ExecutionOwner {
   readonly #ticker: Ticker;
   readonly #retention: RetentionRounds | null;
   readonly #warm: WarmRuns;
+  readonly #traffic = new Traffic();
   readonly #unsubscribe: (() => void)[] = [];
   #draining: Promise<void> | null = null;
 
@@ -44,7 +47,7 @@ export class Worker implements ExecutionOwner {
     this.programs = options.programs;
     this.log = options.log;
     const { db, workerId, leaseMs } = options;
-    this.committer = new Committer({ db, workerId, leaseMs });
+    this.committer = new Committer({ db, workerId, leaseMs, onFinished: (runId) => this.#finished(runId) });
     this.#warm = new WarmRuns(options.warmMs, options.warmMax);
     const slots = new Slots(options.slots, options.queueSlots);
     this.#leases = new LeaseKeeper({
@@ -66,6 +69,7 @@ export class Worker implements ExecutionOwner {
       onRunnable: () => this.#claims.poke(),
       onMoved: () => this.hint("ready", workerId),
       cancelChild: (runId) => this.cancelChild(runId),
+      flushTraffic: () => this.#flushTraffic(),
     });
     const { retention: policy, retentionEveryMs: everyMs, log } = options;
     this.#retention = policy === null ? null : new RetentionRounds({ db, policy, everyMs, log });
@@ -197,8 +201,10 @@ export class Worker implements ExecutionOwner {
   /** Starts what was claimed: warm ones go on, the others replay. */
   async #take(claims: Claimed[], sentMs: number): Promise<void> {
     const cold: Claimed[] = [];
+    this.#ticker.busy();
     for (const claim of claims) {
       this.clock.observe(claim.now_at);
+      this.#traffic.started(claim);
       // One that was lost, or let go with the answer still to come, and does not know it yet.
       this.#hands.get(claim.run_id)?.lose();
       this.#hands.take(claim, sentMs);
@@ -215,6 +221,16 @@ export class Worker implements ExecutionOwner {
   #letGo(execution: Execution): void {
     this.#hands.letGo(execution.runId);
     this.#claims.slotFreed();
+  }
+
+  #finished(runId: string): void {
+    const queue = this.#hands.get(runId)?.claim.queue;
+    if (queue !== undefined) this.#traffic.finished(queue);
+  }
+
+  #flushTraffic(): Promise<void> {
+    const { db, build } = this.#options;
+    return this.#traffic.flush((counts) => countTraffic(db, build, counts));
   }
 
   #heard(runId: string, held: boolean, cancel: string | null, inboxSeq: number | null): void {
@@ -251,6 +267,7 @@ export class Worker implements ExecutionOwner {
     while (this.#hands.size > 0 && performance.now() < deadline) await pause(10);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#leases.stop();
+    await this.#flushTraffic().catch(() => undefined);
     await setWorkerState(db, workerId, "stopped").catch(() => undefined);
   }
 }

@@ -6,6 +6,7 @@ import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
 import type { Keys } from "./keys-api.ts";
 import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
+import type { LoadAlert, LoadReport, ScaleOptions, ScaleReport } from "./load-views.ts";
 
 export interface SubmitOptions {
   /** Chosen by the caller, a UUID: makes a retried submit safe. Default a new UUIDv7. */
@@ -254,6 +255,12 @@ export interface Longhaul extends Tenant {
   tenant(tenantId: string): Tenant;
   workers(): Promise<WorkerView[]>;
   queues(): Promise<QueueView[]>;
+  /** What waits, who serves it, and what holds it back. `tenant`: name no other tenant. */
+  load(options?: { readonly tenant?: string }): Promise<LoadReport>;
+  /** How many workers the load asks for. @throws REQUEST_INVALID, KEY_INVALID */
+  scale(options?: ScaleOptions): Promise<ScaleReport>;
+  /** What became late or unserved since anybody asked, or is well again: each change is told once, to one caller. */
+  alerts(options: { readonly slaMs: number }): Promise<LoadAlert[]>;
   /** Id of the worker in this process, or null. */
   readonly workerId: string | null;
   /** Lets the leases of a worker lapse at once, because it is known to be dead. Answers how many runs were taken from it. */

@@ -29,8 +29,12 @@ export interface ServerConfig {
 }
 
 export interface WorkerConfig {
-  /** Worker processes that `longhaul start` keeps alive. Default 1. */
-  readonly processes?: number | undefined;
+  /** Worker processes that `longhaul start` keeps alive; `"1..8"`: as many as the load asks for. Default 1. */
+  readonly processes?: number | `${number}..${number}` | undefined;
+  /** How long a run may wait to be claimed before workers are added and somebody is told, in milliseconds. Default 5,000. */
+  readonly slaMs?: number | undefined;
+  /** How long a worker process beyond the fewest may have nothing to do before it is stopped. Default 5. */
+  readonly idleMinutes?: number | undefined;
   /** Runs that one worker process executes at once. Default 64. */
   readonly slots?: number | undefined;
   /** Only these queues. Default: the queues of the agents, and `default`. */
@@ -48,6 +52,11 @@ export interface LimitsConfig {
   readonly unfinishedMax?: number | undefined;
 }
 
+export interface AlertsConfig {
+  /** Address that gets a POST when a queue becomes late or has no worker, and when it is well again. Default: none. */
+  readonly webhook?: string | undefined;
+}
+
 export interface Config {
   readonly agents?: AgentSources | undefined;
   readonly database?: DatabaseConfig | undefined;
@@ -62,6 +71,7 @@ export interface Config {
   readonly limits?: LimitsConfig | undefined;
   /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
+  readonly alerts?: AlertsConfig | undefined;
   /** Least important line that is logged. Default `info`. */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
 }

@@ -26,6 +26,7 @@ import type { Longhaul, Tenant } from "./api.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
 import { KeyVerbs } from "./keys.ts";
 import { configuredPlans, declareLimits, declarePlans } from "./limits.ts";
+import { alertChanges, loadReport, scaleReport } from "./load.ts";
 import { PlanVerbs, wakeWorkers } from "./plans.ts";
 import { type RetentionConfig, retentionPolicy } from "./retention.ts";
 import { servedQueues } from "./served-queues.ts";
@@ -220,6 +221,18 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
 
   admission(): ReturnType<Longhaul["admission"]> {
     return answering(() => this.#installation.admission.view());
+  }
+
+  load({ tenant }: { readonly tenant?: string } = {}): ReturnType<Longhaul["load"]> {
+    return answering(() => loadReport(this.database, tenant ?? null));
+  }
+
+  scale(options: Parameters<Longhaul["scale"]>[0] = {}): ReturnType<Longhaul["scale"]> {
+    return answering(() => scaleReport(this.database, this.#installation.build, options));
+  }
+
+  alerts({ slaMs }: { readonly slaMs: number }): ReturnType<Longhaul["alerts"]> {
+    return answering(() => alertChanges(this.database, slaMs));
   }
 
   async healthy(): Promise<boolean> {

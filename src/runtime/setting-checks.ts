@@ -4,6 +4,7 @@ import { expectedUrl } from "../domain/database-url.ts";
 import { durationMs, formatDuration } from "../domain/duration.ts";
 import { isLonghaulError } from "../domain/errors.ts";
 import { checkKey } from "../domain/key.ts";
+import { PROCESS_RANGE_EXPECTED, processRange } from "../domain/process-range.ts";
 
 /** From a flag or a variable the value is text; from the config file it is whatever stands there. */
 export type Check<Value> = (raw: unknown) => Checked<Value>;
@@ -49,6 +50,18 @@ export function keepTime(minMs: number): Check<string> {
     }
   };
 }
+
+/** A number of processes, or a range of them as text. */
+export const processes: Check<number | string> = (raw) => {
+  const range = processRange(raw);
+  if (range === null) return { expected: PROCESS_RANGE_EXPECTED };
+  return { value: range.min === range.max ? range.min : `${range.min}..${range.max}` };
+};
+
+export const webUrl: Check<string> = (raw) => {
+  const fits = typeof raw === "string" && URL.canParse(raw) && /^https?:$/.test(new URL(raw).protocol);
+  return fits ? { value: raw } : { expected: "a URL that begins with http:// or https://" };
+};
 
 export const port = count(0, 65_535);
 

@@ -63,6 +63,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
 
   "GET /admin/workers": "admin",
   "GET /admin/queues": "admin",
+  "GET /admin/scale": "admin",
   "GET /admin/plans": "admin",
   "GET /admin/plans/:plan": "admin",
   "PUT /admin/plans/:plan": "admin",

@@ -154,6 +154,17 @@ export const nativeRunsQuery = z.object({
   before: uuid.optional(),
 });
 
+/** Names and bounds are checked where the figure is made. */
+export const scaleQuery = z.object({
+  queue: z.array(z.string()).min(1).max(100).optional(),
+  build: z.string().optional(),
+  min: wholeNumber(0, 10_000).optional(),
+  max: wholeNumber(1, 10_000).optional(),
+  slots: wholeNumber(1, 10_000).optional(),
+  slaMs: wholeNumber(1, 86_400_000).optional(),
+  target: wholeNumber(1, 10_000).optional(),
+});
+
 export const joinQuery = z.object({
   cancel_on_disconnect: flag.optional(),
   stream_mode: z.array(z.enum(STREAM_MODES)).min(1).optional(),

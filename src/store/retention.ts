@@ -1,4 +1,4 @@
-// Statements that drop what is old. The rules are in sql/migrations/0012_retention.sql; who calls decides when, and how long to keep.
+// Statements that drop what is old. The rules are in sql/migrations/0013_retention.sql; who calls decides when, and how long to keep.
 import type { Database, Queryable } from "./database.ts";
 
 /** How long things are kept, in milliseconds; null for ever. */

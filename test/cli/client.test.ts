@@ -248,7 +248,9 @@ test("workers and queues", async () => {
   expect(workers.json()).toContainEqual(
     expect.objectContaining({ workerId: ready?.workerId, state: "active", pid: ready?.pid }),
   );
-  expect(queues.json()).toContainEqual(expect.objectContaining({ queue: "default", tenant: "default", workers: 1 }));
+  expect(queues.json<{ queues: unknown }>().queues).toContainEqual(
+    expect.objectContaining({ queue: "default", build: "default", workers: 1 }),
+  );
 });
 
 test("workers that have stopped are listed only when they are asked for", async () => {

@@ -19,7 +19,7 @@ const CLAIM = "sql/migrations/0004_claim.sql";
 const FINISH = "sql/migrations/0006_finish.sql";
 const QUEUE = "sql/migrations/0002_queue.sql";
 const SUBMIT = "sql/migrations/0003_submit.sql";
-const RETENTION = "sql/migrations/0012_retention.sql";
+const RETENTION = "sql/migrations/0013_retention.sql";
 const SWEEP = "sql/migrations/0007_sweep.sql";
 const named = (file: string, name: string): Mutant["test"] => ({ file: `test/${file}.test.ts`, name });
 

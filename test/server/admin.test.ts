@@ -118,7 +118,7 @@ describe("the installation", () => {
     const workers = (await get("/admin/workers")) as unknown as { agents: string[]; state: string }[];
     expect(workers).toHaveLength(1);
     expect(workers[0]).toMatchObject({ state: "active", agents: expect.arrayContaining(["echo", "asker"]) });
-    const queues = (await get("/admin/queues")) as unknown as { queue: string }[];
+    const { queues } = (await get("/admin/queues")) as unknown as { queues: { queue: string }[] };
     expect(queues.map(({ queue }) => queue)).toContain("default");
   });
 

@@ -265,7 +265,7 @@ describe("an operator", () => {
     [{ tenant: "a", expires: "2020-01-01" }, 422, "EXPIRY_INVALID"],
     [{ tenant: "a", expires: "whenever" }, 400, "DURATION_INVALID"],
     [{ tenant: "a", expires: -1 }, 400, "DURATION_INVALID"],
-    [{ tenant: "a", plan: "gold" }, 422, "PLAN_UNKNOWN"],
+    [{ tenant: "a", plan: "gold" }, 404, "PLAN_UNKNOWN"],
     [{ tenant: "a", by: "the king" }, 422, "REQUEST_INVALID"],
   ])("is refused a key of %.60j", async (body, status, code) => {
     const refused = await send("POST", "/admin/keys", body);

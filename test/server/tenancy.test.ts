@@ -44,6 +44,7 @@ interface Ids {
   readonly assistantId: string;
   readonly idempotencyKey: string;
   readonly tenant: string;
+  readonly plan: string;
 }
 
 let database: FreshDatabase;
@@ -97,6 +98,7 @@ async function live(name: string, status: string): Promise<Ids> {
     assistantId: "echo",
     idempotencyKey,
     tenant: OWNER,
+    plan: "default",
   };
 }
 
@@ -110,6 +112,7 @@ function nobodys(): Ids {
     assistantId: "echo",
     idempotencyKey: randomUUID(),
     tenant: randomUUID(),
+    plan: randomUUID(),
   };
 }
 
@@ -170,6 +173,11 @@ const REQUESTS: Readonly<Record<string, (ids: Ids) => Request[]>> = {
   ],
   "POST /runs/stream": ({ idempotencyKey }) => [{ body: start, headers: { "idempotency-key": idempotencyKey } }],
   "POST /runs/wait": ({ idempotencyKey }) => [{ body: start, headers: { "idempotency-key": idempotencyKey } }],
+  "POST /runs/batch": ({ idempotencyKey, approvalId }) => [
+    { body: [start, start] },
+    { body: [start], headers: { "idempotency-key": idempotencyKey } },
+    { body: [{ ...start, command: { resume: { [approvalId]: true } } }] },
+  ],
   "POST /runs/:runId/cancel": () => [{ body: {} }, { body: {}, query: "?wait=1" }],
   "POST /admin/runs/:runId/cancel": () => [{ body: { reason: "mine" } }],
   "POST /admin/runs/:runId/retry": () => [{ body: {} }],
@@ -182,6 +190,14 @@ const REQUESTS: Readonly<Record<string, (ids: Ids) => Request[]>> = {
   "POST /admin/approvals/:approvalId/approve": () => [{ body: {} }, { body: { args: 1, comment: "mine" } }],
   "POST /admin/approvals/:approvalId/deny": () => [{ body: {} }],
   "POST /admin/approvals/:approvalId/resume": () => [{ body: { value: 1 } }],
+  "GET /admin/dead": ({ runId }) => [{}, { query: `?before=${runId}` }, { query: "?agent=failing" }],
+  "POST /admin/dead/retry": () => [{ body: {} }, { body: { agent: "failing" } }],
+  "POST /admin/dead/discard": () => [{ body: {} }, { body: { agent: "failing" } }],
+  "POST /admin/dead/:runId/retry": () => [{ body: {} }],
+  "POST /admin/dead/:runId/edit": () => [{ body: { input: 1 } }],
+  "POST /admin/dead/:runId/discard": () => [{ body: {} }],
+  "PUT /admin/plans/:plan": () => [{ body: { concurrency: 1 } }],
+  "PUT /admin/tenants/:tenant": () => [{ body: { paused: true } }],
   "POST /admin/keys": ({ tenant }) => [{ body: { tenant } }],
   "POST /admin/keys/:keyId/rotate": () => [{ body: {} }],
 };
