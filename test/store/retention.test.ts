@@ -284,16 +284,20 @@ describe("others at the same time", () => {
   });
 
   test("a tenant is not forgotten while a run of its is on its way in", async () => {
-    const known = { queue: "q", agent: "a", build: "b" };
+    const known = { queue: "q", agent: "a", build: "b", threadId: newId() };
     await ended(known);
     await walk(db, ALL, START, 10);
+    let submitting: Promise<unknown> | undefined;
     let purging: Promise<number | null> | undefined;
     await db.transaction(async (tx) => {
-      // Everything that it needs is there: it makes no lane and no tenant.
-      await submitRuns(tx, [aRun(known)]);
-      purging = purgeRows(db, "t", 100);
+      // Everything that the submit needs is there: it makes no lane and no tenant. It has found them, and waits for its thread.
+      await tx.query("select 1 from longhaul.threads for update");
+      submitting = submitRuns(db, [aRun(known)]);
       await untilBlocked(db);
+      purging = purgeRows(db, "t", 100);
+      await untilBlocked(db, 2);
     });
+    await submitting;
     expect(await purging).toBeNull();
     expect(await left()).toHaveLength(1);
   });

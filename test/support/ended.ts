@@ -70,12 +70,12 @@ export async function countOf(db: Database, table: string): Promise<number> {
   return row?.n ?? 0;
 }
 
-/** Until some session of this database waits for a lock. */
-export function untilBlocked(db: Database): Promise<unknown> {
+/** Until some session of this database waits for a lock, or so many. */
+export function untilBlocked(db: Database, sessions = 1): Promise<unknown> {
   return until(async () => {
     const rows = await db.query(
       "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
     );
-    return rows.length > 0;
+    return rows.length >= sessions;
   });
 }
