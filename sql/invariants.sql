@@ -11,7 +11,8 @@ select r.run_id, l.run_id is not null as unfinished, o.run_id is not null as end
 select x.run_id, x.place from (
   select l.run_id, 'live' as place from longhaul.live l
   union all select o.run_id, 'outcomes' from longhaul.outcomes o
-  union all select distinct j.run_id, 'journal' from longhaul.journal j
+  -- a long journal is dropped after its run, piece by piece
+  union all select distinct j.run_id, 'journal' from longhaul.journal j where not exists (select from longhaul.leftovers d where d.run_id = j.run_id)
   union all select a.run_id, 'approvals' from longhaul.approvals a
 ) x where not exists (select from longhaul.runs r where r.run_id = x.run_id);
 
@@ -299,6 +300,12 @@ select x.run_id, x.place, x.hash from (
 
 -- I54 letters-are-of-the-dead: A dead letter belongs to a run that failed.
 select d.run_id, o.status from longhaul.dead_letters d left join longhaul.outcomes o using (run_id) where o.status is distinct from 'failed';
+
+-- I54 trees-are-whole: Of a tree of runs either all are there or none, and what is dropped is not there in part.
+select r.run_id, r.root_id, r.parent_id from longhaul.runs r
+ where not exists (select from longhaul.runs t where t.run_id = r.root_id)
+    or (r.parent_id is not null and not exists (select from longhaul.runs t where t.run_id = r.parent_id))
+    or exists (select from longhaul.leftovers d where d.run_id = r.run_id);
 
 -- I54 nothing-is-orphaned: A cascade belongs to an ended run.
 select c.parent_id from longhaul.cancel_cascade c where not exists (select from longhaul.outcomes o where o.run_id = c.parent_id);

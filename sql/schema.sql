@@ -87,6 +87,7 @@ create table longhaul.approvals (
   constraint approval_status_is_known check ((status = any (array['pending'::text, 'approved'::text, 'denied'::text, 'expired'::text, 'cancelled'::text]))),
   constraint resolved_iff_not_pending check (((status = 'pending'::text) = (resolved_at is null)))
 ) with (vacuum_truncate=off);
+create index approvals_blobs on longhaul.approvals using btree (request_blob) where (request_blob is not null);
 create index approvals_of_run on longhaul.approvals using btree (run_id);
 create index approvals_pending on longhaul.approvals using btree (tenant_id, approval_id) where (status = 'pending'::text);
 
@@ -96,7 +97,7 @@ create table longhaul.blobs (
   created_at timestamptz not null default clock_timestamp(),
   body       text not null,
   constraint blobs_pkey primary key (tenant_id, hash)
-);
+) with (vacuum_truncate=off);
 
 create table longhaul.cancel_cascade (
   parent_id uuid not null,
@@ -111,7 +112,7 @@ create table longhaul.dead_letters (
   queue     text not null,
   code      text not null,
   constraint dead_letters_pkey primary key (run_id)
-);
+) with (vacuum_truncate=off);
 create index dead_letters_newest on longhaul.dead_letters using btree (tenant_id, run_id);
 
 create table longhaul.expiries (
@@ -146,6 +147,7 @@ create table longhaul.inbox (
   constraint inbox_pkey primary key (run_id, seq),
   constraint message_is_known check ((kind = any (array['signal'::text, 'answer'::text, 'child'::text, 'nudge'::text])))
 ) with (vacuum_truncate=off);
+create index inbox_blobs on longhaul.inbox using btree (blob) where (blob is not null);
 
 create table longhaul.intake (
   run_id     uuid not null,
@@ -178,7 +180,8 @@ create table longhaul.journal (
   blob   text,
   constraint journal_pkey primary key (run_id, seq),
   constraint seq_from_one check ((seq > 0))
-) with (vacuum_truncate=off);
+) with (vacuum_truncate=off, autovacuum_vacuum_scale_factor=0.05);
+create index journal_blobs on longhaul.journal using btree (blob) where (blob is not null);
 create index journal_checkpoints on longhaul.journal using btree (run_id, seq) where (kind = 16);
 
 create table longhaul.lanes (
@@ -211,6 +214,12 @@ create table longhaul.later (
   constraint later_pkey primary key (run_id)
 ) with (autovacuum_vacuum_scale_factor=0.02, vacuum_truncate=off);
 create index later_due on longhaul.later using btree (due_at);
+
+create table longhaul.leftovers (
+  run_id    uuid not null,
+  tenant_id text not null,
+  constraint leftovers_pkey primary key (run_id)
+) with (autovacuum_vacuum_scale_factor=0.02);
 
 create table longhaul.live (
   run_id       uuid not null,
@@ -245,6 +254,12 @@ create index live_isolated on longhaul.live using btree (run_id) where (isolate 
 create index live_paused on longhaul.live using btree (run_id) where (state = 'paused'::text);
 create index live_running on longhaul.live using btree (worker_id) where (state = 'running'::text);
 
+create table longhaul.loose_blobs (
+  tenant_id text not null,
+  hash      text not null,
+  constraint loose_blobs_pkey primary key (tenant_id, hash)
+) with (autovacuum_vacuum_scale_factor=0.02);
+
 create table longhaul.outcomes (
   run_id      uuid not null,
   finished_at timestamptz not null default clock_timestamp(),
@@ -260,7 +275,10 @@ create table longhaul.outcomes (
   constraint outcomes_pkey primary key (run_id),
   constraint failure_iff_failed check (((status = 'failed'::text) = (failure is not null))),
   constraint status_is_final check ((status = any (array['succeeded'::text, 'failed'::text, 'cancelled'::text])))
-) with (vacuum_truncate=off);
+) with (vacuum_truncate=off, autovacuum_vacuum_scale_factor=0.05);
+create index outcomes_blobs on longhaul.outcomes using btree (output_blob) where (output_blob is not null);
+create index outcomes_ended on longhaul.outcomes using btree (finished_at, run_id) where (status <> 'failed'::text);
+create index outcomes_failed on longhaul.outcomes using btree (finished_at, run_id) where (status = 'failed'::text);
 create index outcomes_newest on longhaul.outcomes using btree (tenant_id, status, run_id);
 
 create table longhaul.plans (
@@ -297,6 +315,21 @@ create table longhaul.ready (
   constraint ready_pkey primary key (lane_id, prio, run_id)
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 
+create table longhaul.retention (
+  only_row     boolean not null default true,
+  next_at      timestamptz not null default '-infinity'::timestamptz,
+  began_at     timestamptz not null default '-infinity'::timestamptz,
+  ended_at     timestamptz not null default '-infinity'::timestamptz,
+  ended_id     uuid not null default '00000000-0000-0000-0000-000000000000'::uuid,
+  failed_at    timestamptz not null default '-infinity'::timestamptz,
+  failed_id    uuid not null default '00000000-0000-0000-0000-000000000000'::uuid,
+  blob_tenant  text,
+  blob_hash    text,
+  idle_threads boolean not null default false,
+  constraint retention_pkey primary key (only_row),
+  constraint one_row check (only_row)
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02);
+
 create table longhaul.runs (
   run_id          uuid not null,
   root_id         uuid not null,
@@ -324,12 +357,13 @@ create table longhaul.runs (
   metadata        jsonb not null default '{}'::jsonb,
   constraint runs_pkey primary key (run_id),
   constraint one_place_for_input check (((input is null) or (input_blob is null)))
-) with (vacuum_truncate=off);
+) with (vacuum_truncate=off, autovacuum_vacuum_scale_factor=0.05);
 create unique index one_run_per_idempotency_key on longhaul.runs using btree (tenant_id, idempotency_key) where (idempotency_key is not null);
+create index runs_blobs on longhaul.runs using btree (input_blob) where (input_blob is not null);
 create index runs_newest on longhaul.runs using btree (tenant_id, run_id);
 create index runs_of_parent on longhaul.runs using btree (parent_id) where (parent_id is not null);
-create index runs_of_root on longhaul.runs using btree (root_id) where (parent_id is not null);
 create index runs_of_thread on longhaul.runs using btree (thread_id, thread_seq) where (thread_id is not null);
+create index runs_of_tree on longhaul.runs using btree (root_id) where (root_id <> run_id);
 
 create table longhaul.schema_migrations (
   version    integer not null,
@@ -383,6 +417,7 @@ create table longhaul.threads (
   constraint threads_pkey primary key (thread_no),
   constraint threads_tenant_id_thread_id_key unique (tenant_id, thread_id)
 ) with (fillfactor=70, vacuum_truncate=off);
+create index threads_blobs on longhaul.threads using btree (state_blob) where (state_blob is not null);
 
 create table longhaul.turns (
   turn_id   integer not null generated always as identity,
@@ -568,8 +603,12 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
   ) y where y.in_turn <= y.share and y.in_tenant <= y.room
         and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
    order by y.rank, y.vtime + y.in_turn * y.stride limit p_k   -- start-time fair queueing (Goyal, Vin, Cheng 1996)
-), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
-  select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
+), held as materialized (     -- 6. their live rows; one that somebody is cancelling this moment is left to them, one that came too late to the tick
+  select l.run_id from longhaul.live l
+   where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued'
+     and (l.epoch > 0 or l.run_id <> all(array(
+       select x.run_id from longhaul.expiries x where x.run_id = any(array(select p.run_id from pick p)) and x.start_by <= clock_timestamp())))
+   for update skip locked
 ), del as (
   delete from longhaul.ready r where r.ctid = any(array(select p.tid from pick p join held h using (run_id)))
   returning r.run_id, r.lane_id, r.prio, r.at
@@ -648,6 +687,32 @@ begin
   insert into longhaul.journal (run_id, seq, epoch, kind, body)
   values (p_run, l.journal_seq + 1, l.epoch + 1, 1, '{"worker":"' || p_worker || '","isolated":true}');
   return true;
+end $function$;
+
+create or replace function longhaul.clear_leftovers(p_entries integer, p_blobs integer)
+ returns integer
+ language plpgsql
+as $function$
+declare l longhaul.leftovers; tenants text[]; hashes text[]; n int;
+begin
+  select * into l from longhaul.leftovers x order by x.run_id limit 1 for update skip locked;
+  if found then
+    with gone as (
+      delete from longhaul.journal j
+       where j.run_id = l.run_id and j.seq > (select max(k.seq) from longhaul.journal k where k.run_id = l.run_id) - p_entries returning j.blob
+    ), loose as (
+      insert into longhaul.loose_blobs (tenant_id, hash) select distinct l.tenant_id, g.blob from gone g where g.blob is not null order by 2 on conflict do nothing
+    ) select count(*)::int into n from gone;
+    if n < p_entries then delete from longhaul.leftovers x where x.run_id = l.run_id; end if;
+    return n;
+  end if;
+  with gone as (
+    delete from longhaul.loose_blobs b using (select x.tenant_id, x.hash from longhaul.loose_blobs x limit p_blobs for update skip locked) y
+     where b.tenant_id = y.tenant_id and b.hash = y.hash returning b.tenant_id, b.hash
+  ) select array_agg(g.tenant_id), array_agg(g.hash), count(*)::int into tenants, hashes, n from gone g;
+  if n = 0 then return null; end if;
+  perform longhaul.drop_blobs(tenants, hashes);
+  return n;
 end $function$;
 
 create or replace function longhaul.conclude(endings ending[])
@@ -739,6 +804,69 @@ create or replace function longhaul.desired_workers(queues text[], build text, m
 as $function$
 begin
   return (select s.desired from longhaul.scale(queues, build, min, max, slots, sla_ms, target) s);
+end $function$;
+
+create or replace function longhaul.drop_blobs(p_tenant text[], p_hash text[])
+ returns integer
+ language plpgsql
+as $function$
+declare tids tid[]; tenants text[]; hashes text[]; n int;
+begin
+  select array_agg(b.tid), array_agg(b.tenant_id), array_agg(b.hash) into tids, tenants, hashes
+    from (select distinct u.tenant_id, u.hash from unnest(p_tenant, p_hash) u(tenant_id, hash) order by 1, 2) u
+   cross join lateral (
+     select x.ctid as tid, x.tenant_id, x.hash from longhaul.blobs x where x.tenant_id = u.tenant_id and x.hash = u.hash for update skip locked) b;
+  -- `offset 0`: one descent of an index for each of a few values, never a join with everything that refers to some value
+  delete from longhaul.blobs b using unnest(tids, tenants, hashes) h(tid, tenant_id, hash)
+   where b.ctid = h.tid and b.ctid = any(tids)
+     and not exists (select from longhaul.runs r where r.input_blob = h.hash and r.tenant_id = h.tenant_id offset 0)
+     and not exists (select from longhaul.outcomes o where o.output_blob = h.hash and o.tenant_id = h.tenant_id offset 0)
+     and not exists (select from longhaul.approvals a where a.request_blob = h.hash and a.tenant_id = h.tenant_id offset 0)
+     and not exists (select from longhaul.threads t where t.state_blob = h.hash and t.tenant_id = h.tenant_id offset 0)
+     and not exists (select from longhaul.intake i where i.input_blob = h.hash and i.tenant_id = h.tenant_id offset 0)
+     and not exists (select from longhaul.inbox i where i.blob = h.hash
+                       and exists (select from longhaul.runs r where r.run_id = i.run_id and r.tenant_id = h.tenant_id offset 0) offset 0)
+     and not exists (select from longhaul.journal j where j.blob = h.hash
+                       and exists (select from longhaul.runs r where r.run_id = j.run_id and r.tenant_id = h.tenant_id offset 0) offset 0);
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+create or replace function longhaul.drop_trees(p_roots uuid[])
+ returns integer
+ language plpgsql
+ set enable_nestloop to 'off'
+as $function$
+declare ids uuid[];
+begin
+  -- a fork holds the root of its source until it has copied
+  ids := array(select r.run_id from (
+    select x.run_id from longhaul.runs x where x.run_id = any(p_roots) order by x.run_id for update skip locked) r);
+  ids := ids || array(select m.run_id from longhaul.runs m where m.root_id = any(ids) and m.root_id <> m.run_id);
+  delete from longhaul.inbox i where i.run_id = any(ids);
+  delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
+  delete from longhaul.dead_letters d where d.run_id = any(ids);
+  delete from longhaul.expiries x where x.run_id = any(ids);
+  with asked as (
+    delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
+  ), ended as (
+    delete from longhaul.outcomes o where o.run_id = any(ids) returning o.run_id, o.tenant_id, o.entries, o.output_blob
+  ), questions as (
+    delete from longhaul.approvals a where a.run_id = any(ids) returning a.tenant_id, a.request_blob
+  ), summed as materialized (
+    select e.run_id, e.tenant_id, sum(e.entries) over (order by e.entries, e.run_id) > 10000 as is_long from ended e
+  ), later as (
+    insert into longhaul.leftovers (run_id, tenant_id) select s.run_id, s.tenant_id from summed s where s.is_long
+  ), entries as (
+    delete from longhaul.journal j where j.run_id = any(array(select s.run_id from summed s where not s.is_long)) returning j.run_id, j.blob
+  )
+  insert into longhaul.loose_blobs (tenant_id, hash)
+  select a.tenant_id, a.input_blob from asked a where a.input_blob is not null
+  union select e.tenant_id, e.output_blob from ended e where e.output_blob is not null
+  union select q.tenant_id, q.request_blob from questions q where q.request_blob is not null
+  union select a.tenant_id, j.blob from entries j join asked a using (run_id) where j.blob is not null
+  order by 1, 2 on conflict do nothing;
+  return cardinality(ids);
 end $function$;
 
 create or replace function longhaul.end_idle(p_run uuid[], p_status text, p_reason text)
@@ -869,18 +997,19 @@ create or replace function longhaul.fork(p_new uuid, p_source uuid, p_keep integ
  returns boolean
  language plpgsql
 as $function$
-declare r longhaul.runs;
+declare r longhaul.runs; why text; wait_ms int;
 begin
   -- a repeat after a lost answer
   if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
   select * into r from longhaul.runs x where x.run_id = p_source;
   if not found then return false; end if;
-  perform longhaul.submit(
+  select s.refused, s.retry_ms into why, wait_ms from longhaul.submit(
     array[p_new], array[p_new], array[null::uuid], array[null::text], array[0::smallint], array[false], array[p_source],
     array[r.tenant_id], array[r.agent], array[r.build], array[r.queue],
     array[(select t.band from longhaul.lanes n join longhaul.turns t using (turn_id) where n.lane_id = r.lane_id)], array[r.concurrency_key], array[r.priority], array[null::uuid], array[false],
     array[null::text], array[null::text], array[case when p_new_input then p_input else r.input end],
-    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], false);
+    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], true) s;
+  if why is not null then raise exception '%', why using errcode = 'LH429', detail = wait_ms; end if;
   insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob, at)
   select p_new, k.place, 0, j.kind, j.key, j.body, j.blob, j.at
     from unnest(p_keep) with ordinality k(seq, place) join longhaul.journal j on j.run_id = p_source and j.seq = k.seq;
@@ -1178,6 +1307,114 @@ begin
   return cardinality(woken);
 end $function$;
 
+create or replace function longhaul.prune(p_tenant text, p_until timestamptz, p_failed_until timestamptz, p_failed boolean, p_at timestamptz, p_id uuid, p_limit integer, p_dry boolean)
+ returns table(looked integer, trees integer, runs integer, entries bigint, last_at timestamptz, last_id uuid)
+ language plpgsql
+as $function$
+declare ahead refcursor; c record; t record; seen uuid[] := '{}'; roots uuid[] := '{}'; examined int := 0;
+begin
+  looked := 0; trees := 0; runs := 0; entries := 0; last_at := p_at; last_id := p_id;
+  if p_tenant is not null then
+    open ahead for select r.run_id, r.root_id, p_at as finished_at from longhaul.runs r
+      where r.tenant_id = p_tenant and r.run_id > p_id order by r.run_id limit p_limit;
+  elsif p_failed then
+    open ahead for select e.run_id, r.root_id, e.finished_at from (
+        select o.run_id, o.finished_at from longhaul.outcomes o
+         where o.status = 'failed' and (o.finished_at, o.run_id) > (p_at, p_id) and o.finished_at <= p_failed_until
+         order by o.finished_at, o.run_id limit p_limit) e
+      cross join lateral (select x.root_id from longhaul.runs x where x.run_id = e.run_id offset 0) r order by e.finished_at, e.run_id;
+  else
+    open ahead for select e.run_id, r.root_id, e.finished_at from (
+        select o.run_id, o.finished_at from longhaul.outcomes o
+         where o.status <> 'failed' and (o.finished_at, o.run_id) > (p_at, p_id) and o.finished_at <= p_until
+         order by o.finished_at, o.run_id limit p_limit) e
+      cross join lateral (select x.root_id from longhaul.runs x where x.run_id = e.run_id offset 0) r order by e.finished_at, e.run_id;
+  end if;
+  loop
+    fetch ahead into c;
+    exit when not found;
+    looked := looked + 1; last_at := c.finished_at; last_id := c.run_id;
+    -- where every run of a tree is met and none is dropped, it counts once
+    continue when c.root_id = any(seen) or ((p_dry or p_tenant is not null) and c.root_id <> c.run_id);
+    seen := seen || c.root_id;
+    select count(*)::int as n, sum(o.entries) as entries,
+           bool_and(coalesce(o.finished_at <= case o.status when 'failed' then p_failed_until else p_until end, false)) as may_go
+      into t
+      from (select c.root_id as run_id
+            union all select m.run_id from longhaul.runs m where m.root_id = c.root_id and m.root_id <> m.run_id
+               and exists (select from longhaul.outcomes e where e.run_id = c.root_id)) m
+      left join lateral (
+        select x.run_id, x.entries, x.finished_at, x.status from longhaul.outcomes x where x.run_id = m.run_id offset 0) o on true;
+    examined := examined + t.n;
+    if t.may_go then
+      roots := roots || c.root_id; trees := trees + 1; runs := runs + t.n; entries := entries + t.entries;
+    end if;
+    exit when runs >= p_limit or examined >= 20000;
+  end loop;
+  close ahead;
+  if not p_dry and trees > 0 then runs := longhaul.drop_trees(roots); end if;
+  return next;
+end $function$;
+
+create or replace function longhaul.prune_threads(p_tenant text, p_until timestamptz, p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare ids bigint[]; n int;
+begin
+  ids := array(
+    select t.thread_no from longhaul.threads t
+     where t.updated_at <= p_until and t.active_run is null and (p_tenant is null or t.tenant_id = p_tenant)
+       and not exists (select from longhaul.runs r where r.thread_id = t.thread_id and r.tenant_id = t.tenant_id offset 0)
+     limit p_limit);
+  if cardinality(ids) = 0 then return 0; end if;
+  perform set_config('lock_timeout', '50ms', true);
+  begin
+    lock table longhaul.threads in share row exclusive mode;
+  exception when lock_not_available then return null;
+  end;
+  with gone as (
+    delete from longhaul.threads t
+     where t.thread_no = any(ids) and t.updated_at <= p_until and t.active_run is null
+       and not exists (select from longhaul.runs r where r.thread_id = t.thread_id and r.tenant_id = t.tenant_id offset 0)
+    returning t.tenant_id, t.state_blob
+  ), loose as (
+    insert into longhaul.loose_blobs (tenant_id, hash) select distinct g.tenant_id, g.state_blob from gone g where g.state_blob is not null order by 1, 2 on conflict do nothing
+  ) select count(*)::int into n from gone;
+  return n;
+end $function$;
+
+create or replace function longhaul.purge_rows(p_tenant text, p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare t record; n int := 0;
+begin
+  lock table longhaul.tenants in share row exclusive mode;
+  if exists (select from longhaul.runs r where r.tenant_id = p_tenant) or exists (select from longhaul.intake i where i.tenant_id = p_tenant)
+    or exists (select from longhaul.leftovers l where l.tenant_id = p_tenant) then return null; end if;
+  for t in
+    with recursive tables as materialized (
+      select c.oid, c.oid::regclass::text as name,
+             array(select a.attname::text collate "default" from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+             (select a.attname::text collate "default" from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+               where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1) as key
+        from pg_class c where c.relkind in ('r', 'p') and c.relnamespace = (select r.relnamespace from pg_class r where r.oid = 'longhaul.runs'::regclass)
+    ), owned as (
+      select o.oid, o.name, o.key, 0 as level, format('tenant_id = %L', p_tenant) as rule from tables o where 'tenant_id' = any(o.columns)
+      union all
+      select h.oid, h.name, h.key, o.level + 1, format('%I in (select %I from %s where %s)', o.key, o.key, o.name, o.rule)
+        from owned o join tables h on o.key = any(h.columns) and o.key <> 'run_id' and h.oid <> o.oid and 'tenant_id' <> all(h.columns) where o.level < 4
+    ) select o.name, o.rule from owned o order by o.level desc, o.name
+  loop
+    execute format('delete from %s where ctid = any(array(select ctid from %s where %s limit %s))', t.name, t.name, t.rule, p_limit);
+    get diagnostics n = row_count;
+    -- what hangs on others goes first, all of it
+    if n > 0 then return n; end if;
+  end loop;
+  return 0;
+end $function$;
+
 create or replace function longhaul.push(items item[])
  returns void
  language plpgsql
@@ -1346,12 +1583,60 @@ begin
   return true;
 end $function$;
 
+create or replace function longhaul.retain(p_keep_ms bigint, p_keep_failed_ms bigint, p_keep_threads_ms bigint, p_limit integer, p_share double precision, p_every_ms integer)
+ returns table(did text, n integer, next_ms integer)
+ language plpgsql
+as $function$
+declare present timestamptz := clock_timestamp(); s longhaul.retention; w record; pause interval;
+  keep_until timestamptz := present - p_keep_ms * interval '1 millisecond'; failed_until timestamptz := present - p_keep_failed_ms * interval '1 millisecond';
+begin
+  select * into s from longhaul.retention r where r.next_at <= present for update skip locked;
+  if not found then return; end if;
+  if s.began_at not between present - interval '1 day' and present then
+    s.began_at := present; s.blob_tenant := ''; s.blob_hash := ''; s.idle_threads := p_keep_threads_ms is not null;
+    s.ended_at := '-infinity'; s.failed_at := '-infinity';
+    s.ended_id := '00000000-0000-0000-0000-000000000000'; s.failed_id := s.ended_id;
+    delete from longhaul.workers x where x.seen_at < present - interval '3 days'
+       and not exists (select from longhaul.live l where l.worker_id = x.worker_id and l.state = 'running');
+  end if;
+  n := longhaul.clear_leftovers(5000, 50);
+  if n is not null then did := 'leftovers'; end if;
+  if did is null then
+    select * into w from longhaul.prune(null, keep_until, failed_until, false, s.ended_at, s.ended_id, p_limit, false);
+    if w.looked > 0 then did := 'runs'; n := w.runs; s.ended_at := w.last_at; s.ended_id := w.last_id; end if;
+  end if;
+  if did is null then
+    select * into w from longhaul.prune(null, keep_until, failed_until, true, s.failed_at, s.failed_id, p_limit, false);
+    if w.looked > 0 then did := 'runs'; n := w.runs; s.failed_at := w.last_at; s.failed_id := w.last_id; end if;
+  end if;
+  if did is null and s.blob_tenant is not null then
+    select array_agg(b.tenant_id) as tenants, array_agg(b.hash) as hashes into w from (
+      select x.tenant_id, x.hash from longhaul.blobs x where (x.tenant_id, x.hash) > (s.blob_tenant, s.blob_hash) order by 1, 2 limit p_limit) b;
+    s.blob_tenant := w.tenants[cardinality(w.tenants)]; s.blob_hash := w.hashes[cardinality(w.hashes)];
+    if w.tenants is not null then did := 'blobs'; n := longhaul.drop_blobs(w.tenants, w.hashes); end if;
+  end if;
+  if did is null and s.idle_threads then
+    n := longhaul.prune_threads(null, present - p_keep_threads_ms * interval '1 millisecond', p_limit);
+    if n > 0 then did := 'threads'; end if;
+    s.idle_threads := n is distinct from 0;
+  end if;
+  pause := case when did is null then p_every_ms * interval '1 millisecond' else (clock_timestamp() - present) * (1 / p_share - 1) end;
+  update longhaul.retention r
+     set next_at = clock_timestamp() + pause, began_at = s.began_at, ended_at = s.ended_at, ended_id = s.ended_id,
+         failed_at = s.failed_at, failed_id = s.failed_id, blob_tenant = s.blob_tenant, blob_hash = s.blob_hash, idle_threads = s.idle_threads;
+  next_ms := case when did is not null then ceil(extract(epoch from pause) * 1000)::int end;
+  return next;
+end $function$;
+
 create or replace function longhaul.revive(p_new uuid, p_source uuid, p_keep integer[], p_new_input boolean, p_input text, p_input_blob text, p_letter_only boolean)
  returns boolean
  language plpgsql
 as $function$
 begin
   if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
+  -- nobody drops the tree of the source before it is copied
+  perform 1 from longhaul.runs t where t.run_id = (select s.root_id from longhaul.runs s where s.run_id = p_source) for key share;
+  if not found then return false; end if;
   delete from longhaul.dead_letters d where d.run_id = p_source;
   if not found and p_letter_only then
     -- whoever was waited for may have been a repeat of this very call

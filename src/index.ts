@@ -71,4 +71,5 @@ export type {
   ScaleReport,
   TenantLoad,
 } from "./runtime/load-views.ts";
+export type { KeepTime, RetentionConfig } from "./runtime/retention.ts";
 export { VERSION } from "./runtime/version.ts";

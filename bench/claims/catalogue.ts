@@ -14,6 +14,7 @@ import { queueSubmit } from "./queue-submit.ts";
 import { recovery } from "./recovery.ts";
 import { replay } from "./replay.ts";
 import { simulator } from "./simulator.ts";
+import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
@@ -21,4 +22,4 @@ import { takeover } from "./takeover.ts";
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, simulator, peers];
 const ofTheQueue = [loadSignals, queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
-export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue];
+export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, soak];

@@ -7,7 +7,14 @@ export type WorkerNews =
   | { readonly type: "line"; readonly runId: string; readonly atMs: number }
   | { readonly type: "memory"; readonly rssMb: number; readonly heapMb: number };
 
-const { LONGHAUL_BENCH_URL: url = "" } = process.env;
+/** Shorter than anybody would want it. */
+export interface BenchRetention {
+  readonly keepMs: number;
+  readonly everyMs: number;
+}
+
+const { LONGHAUL_BENCH_URL: url = "", LONGHAUL_BENCH_RETENTION: short = "null" } = process.env;
+const retention = JSON.parse(short) as BenchRetention | null;
 
 function tell(news: WorkerNews): void {
   process.send?.(news);
@@ -54,7 +61,15 @@ const asking = agent({
   },
 });
 
-const longhaul = await connect({ url, agents: [first, busy, asking], worker: { slots: 500 } });
+/** Does nothing, as fast as it can. */
+const nothing = agent({ name: "nothing", run: () => null });
+
+const longhaul = await connect({
+  url,
+  agents: [first, busy, asking, nothing],
+  worker: { slots: 500, ...(retention && { retentionEveryMs: retention.everyMs }) },
+  ...(retention && { retention: { finished: retention.keepMs, failed: retention.keepMs } }),
+});
 process.on("message", (order: string) => {
   if (order === "memory") tell({ type: "memory", ...memory() });
   if (order === "close") void longhaul.close().then(() => process.disconnect());

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { WorkerNews } from "./worker-program.ts";
+import type { BenchRetention, WorkerNews } from "./worker-program.ts";
 
 const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const READY_MS = 60_000;
@@ -19,22 +19,26 @@ export class BenchWorker {
   readonly #child: ChildProcess;
   readonly #onLine: (runId: string, atMs: number) => void;
 
-  private constructor(url: string, onLine: (runId: string, atMs: number) => void) {
+  private constructor(url: string, onLine: (runId: string, atMs: number) => void, retention?: BenchRetention) {
     this.#onLine = onLine;
     this.#child = fork(fileURLToPath(new URL("worker-program.ts", import.meta.url)), [], {
       execArgv: ["--expose-gc", "--import", LOADER],
-      env: { ...process.env, LONGHAUL_BENCH_URL: url },
+      env: { ...process.env, LONGHAUL_BENCH_URL: url, LONGHAUL_BENCH_RETENTION: JSON.stringify(retention ?? null) },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#child.on("message", (news: WorkerNews) => this.#hear(news));
   }
 
-  /** @param onLine Told when a run in this process reaches the line in question. */
+  /**
+   * @param onLine Told when a run in this process reaches the line in question.
+   * @param retention Default: as users get it.
+   */
   static async start(
     url: string,
     onLine: (runId: string, atMs: number) => void = () => undefined,
+    retention?: BenchRetention,
   ): Promise<BenchWorker> {
-    const worker = new BenchWorker(url, onLine);
+    const worker = new BenchWorker(url, onLine, retention);
     await worker.#heard("ready");
     return worker;
   }

@@ -17,6 +17,8 @@ export interface Claim {
   readonly name: string;
   /** What is claimed, in one sentence. */
   readonly sentence: string;
+  /** Too long for every day: measured only when it is named. */
+  readonly onRequest?: true;
   readonly measure: (lab: Lab) => Promise<Measure[]>;
 }
 

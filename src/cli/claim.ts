@@ -2,6 +2,7 @@
 import { url as debuggerUrl } from "node:inspector";
 import type { LonghaulProcess } from "../runtime/connect.ts";
 import type { Project } from "../runtime/project.ts";
+import { retentionOf } from "../runtime/settings.ts";
 import type { Context } from "./context.ts";
 import { spawnWorker } from "./execute.ts";
 import { feedOf } from "./feed.ts";
@@ -65,6 +66,7 @@ async function connectWorker(
   const database = await sharedDatabase(project, log);
   down.defer(() => database.stop());
   const { schema, build, slots, queues, drainMs, leaseMs, stallMs } = project.settings;
+  const retention = retentionOf(project.settings);
   const { connect } = await import("../runtime/connect.ts");
   const isolate = (runId: string, workerId: string) =>
     spawnWorker({ context, project, databaseUrl: database.url, agents: patterns, onlyRun: runId, workerId });
@@ -78,7 +80,7 @@ async function connectWorker(
     ...(workerId && { workerId }),
   };
   const { plans } = project;
-  const longhaul = await connect({ url: database.url, schema, build, agents, plans, worker, log });
+  const longhaul = await connect({ url: database.url, schema, build, agents, plans, worker, retention, log });
   down.defer(() => longhaul.close());
   return longhaul;
 }

@@ -53,6 +53,27 @@ export const installationCommands = [
     view: async () => (await import("./view-installation.ts")).viewMigrated,
   }),
   command({
+    path: "prune",
+    group,
+    settings: [...clientSettings, "retention", "retentionFailed", "logLevel"],
+    summary: "Drop runs that ended long ago, or everything of a tenant",
+    about:
+      "Workers do this by themselves, as the setting `retention` says; this command does it now, or with another age. A tree of runs goes as a whole, when all of it ended that long ago. Without --tenant: of all tenants.",
+    flags: {
+      olderThan: { kind: "text", placeholder: "duration", summary: 'Instead of the settings, such as "30 days"' },
+      dryRun: { kind: "switch", summary: "Count, and drop nothing" },
+      everything: { kind: "switch", summary: "With --tenant: all that the tenant has, however young" },
+      cancel: { kind: "switch", summary: "With --everything: cancel its unfinished runs first" },
+      yes: { kind: "switch", summary: "With --everything: it is meant" },
+    },
+    examples: [
+      { says: "What would go?", line: 'longhaul prune --older-than "30 days" --dry-run' },
+      { says: "Forget a customer", line: "longhaul prune --tenant acme --everything --yes" },
+    ],
+    load: async () => (await import("./prune.ts")).prune,
+    view: async () => (await import("./view-prune.ts")).viewPruned,
+  }),
+  command({
     path: "doctor",
     group,
     settings: [
@@ -73,6 +94,9 @@ export const installationCommands = [
       "drainMs",
       "leaseMs",
       "unfinishedMax",
+      "retention",
+      "retentionFailed",
+      "retentionThreads",
       "logLevel",
     ],
     summary: "Examine settings, database, schema and invariants",

@@ -7,7 +7,8 @@ const agents: FlagSpec = {
   placeholder: "globs",
   summary: "Files or folders that export agents, instead of those in the config file",
 };
-const worker = ["build", "slots", "queues", "drainMs", "leaseMs", "stallMs", "logLevel"] as const;
+const retention = ["retention", "retentionFailed", "retentionThreads"] as const;
+const worker = ["build", "slots", "queues", "drainMs", "leaseMs", "stallMs", ...retention, "logLevel"] as const;
 const server = ["port", "host", "hosts", "origins", "auth", "allowPublic", "unfinishedMax"] as const;
 const alerts = ["slaMs", "alertsWebhook"] as const;
 const SIGNALS = "Ctrl-C or SIGTERM drains and ends it; the second one ends it at once.";

@@ -105,6 +105,8 @@ async function examineDatabase(project: Project): Promise<DatabasePart> {
     found = { ...found, checks: await preflight(db) };
     const schema = await examineSchema(db);
     found = { ...found, schema };
+    const { upkeep } = await import("../store/upkeep.ts");
+    found = { ...found, checks: [...found.checks, ...(await upkeep(db))] };
     if (schema.version !== schema.known) return found;
     const { examineQueue } = await import("./examine-queue.ts");
     found = { ...found, queue: await examineQueue(db, project.settings.unfinishedMax) };

@@ -50,7 +50,19 @@ export function spawnWorker({
 }
 
 const DATABASE_VARIABLE = settingSpecs.databaseUrl.env[0] as string;
-const INHERITED = ["schema", "build", "slots", "queues", "drainMs", "leaseMs", "stallMs", "logLevel"] as const;
+const INHERITED = [
+  "schema",
+  "build",
+  "slots",
+  "queues",
+  "drainMs",
+  "leaseMs",
+  "stallMs",
+  "retention",
+  "retentionFailed",
+  "retentionThreads",
+  "logLevel",
+] as const;
 
 function asEnvironment(settings: Settings): Record<string, string> {
   const given = INHERITED.filter((name) => settings[name] !== undefined);

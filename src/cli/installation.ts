@@ -2,7 +2,8 @@
 
 import { fail } from "../domain/errors.ts";
 import type { Logger } from "../engine/worker-options.ts";
-import type { Longhaul, Tenant } from "../runtime/api.ts";
+import type { Tenant } from "../runtime/api.ts";
+import type { LonghaulProcess } from "../runtime/connect.ts";
 import type { Project } from "../runtime/project.ts";
 import { errorState } from "../store/driver-errors.ts";
 import type { Context } from "./context.ts";
@@ -59,7 +60,7 @@ function named(url: string): DatabaseHandle {
 }
 
 export interface OpenInstallation {
-  readonly longhaul: Longhaul;
+  readonly longhaul: LonghaulProcess;
   readonly tenant: Tenant;
   readonly project: Project;
   close(): Promise<void>;

@@ -173,7 +173,10 @@ function examplesOf(command: AnyCommand): string {
 function usage(error: CommanderError): Error {
   const [said = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
   const problem = said.replace(/\.$/, "");
-  const meant = /Did you mean (?:one of )?(.+)\?\)?$/.exec(suggestion ?? "")?.[1] ?? suggestFolder(problem);
+  const near = /Did you mean (?:one of )?(.+)\?\)?$/.exec(suggestion ?? "")?.[1];
+  const elsewhere = suggestFolder(problem);
+  // A neighbour that is less alike than a command in some folder is not what was meant.
+  const meant = near === undefined || elsewhere?.endsWith(` ${near}`) === false ? (elsewhere ?? near) : near;
   const fix =
     meant === undefined ? "Look at `longhaul --help`, or `longhaul <command> --help`." : `Did you mean ${meant}?`;
   return fail("COMMAND_INVALID", { problem, fix }, { cause: error });

@@ -555,6 +555,12 @@ export const catalogue = {
     hint: "Close streams that nobody reads, try again later, or add a server.",
     retryable: true,
   },
+  TENANT_BUSY: {
+    status: 409,
+    message: "Tenant {tenant} has unfinished runs, such as {run}.",
+    hint: "Stop its clients, let the runs end, or cancel them: longhaul prune --tenant {tenant} --everything --cancel --yes.",
+    retryable: true,
+  },
   SUBMIT_RATE: {
     status: 429,
     message: "Tenant {tenant} submits more runs per minute than its plan allows.",

@@ -86,6 +86,21 @@ export const PLAN_WEIGHT_MAX = 1_000;
 /** Tenants of one page of a listing. */
 export const TENANTS_LISTED_MAX = 1_000;
 
+// Retention.
+
+/** How long a run is kept after its end, by default: one that succeeded or was cancelled, and one that failed. */
+export const RETENTION_MS = 30 * DAY_MS;
+export const RETENTION_FAILED_MS = 90 * DAY_MS;
+/** Shortest time that a configuration may keep runs: whoever waits for an end must have time to hear of it. */
+export const RETENTION_MS_MIN = MINUTE_MS;
+/** How often a worker asks whether something is old enough. */
+export const RETENTION_EVERY_MS = MINUTE_MS;
+/** Runs that one transaction drops, and how few it tries when that was too much. */
+export const RETENTION_BATCH = 200;
+export const RETENTION_BATCH_MIN = 10;
+/** Part of the time that dropping may take, of one connection, in the whole installation. */
+export const RETENTION_PART = 0.25;
+
 // Retries and crashes.
 
 /** Attempts of one step, the first included. */

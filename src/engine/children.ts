@@ -203,8 +203,8 @@ async function lost(execution: Execution): Promise<never> {
 
 function newChild(execution: Execution, key: string, runId: string, spec: ChildSpec): NewRun {
   const { claim } = execution;
-  // A large input lies apart; `exclusive` has it stored before the commit.
-  const blob = Buffer.byteLength(spec.input) > INLINE_VALUE_BYTES_MAX ? execution.journal.keepApart(spec.input) : null;
+  const isLarge = Buffer.byteLength(spec.input) > INLINE_VALUE_BYTES_MAX;
+  const apart = isLarge ? execution.journal.apart(spec.input) : undefined;
   return {
     runId,
     rootId: claim.root_id,
@@ -224,8 +224,9 @@ function newChild(execution: Execution, key: string, runId: string, spec: ChildS
     rejectIfBusy: false,
     idempotencyKey: null,
     requestHash: null,
-    input: blob === null ? spec.input : null,
-    inputBlob: blob,
+    input: apart === undefined ? spec.input : null,
+    inputBlob: apart?.hash ?? null,
+    apart,
     options: "{}",
     metadata: JSON.stringify(claim.metadata),
     runAt: null,

@@ -1,7 +1,6 @@
 // The worker's way to the journal: batches the writes of all its runs, and finds out what became of a write whose answer was lost.
 
 import { APPEND_BYTES_MAX } from "../domain/limits.ts";
-import { putBlobs } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { readFinished, type Settle, type SettleVerdict, settleRuns } from "../store/finish.ts";
@@ -49,7 +48,7 @@ export class Committer {
     this.#appends = new Batcher({ ...BATCH, bytesOf, send: (items) => this.#sendAppends(items) });
     this.#settles = new Batcher<Settle, SettleVerdict | "lost">({
       ...BATCH,
-      bytesOf,
+      bytesOf: (settle) => bytesOf(settle) + ("apart" in settle.to ? (settle.to.apart?.body.length ?? 0) : 0),
       send: (items) => this.#sendSettles(items),
     });
   }
@@ -77,10 +76,6 @@ export class Committer {
       const found = (await this.#outcomes([append])).get(append.runId);
       return found ?? this.appendWith(append, extras);
     }
-  }
-
-  async putBlobs(blobs: readonly { tenant: string; hash: string; body: string }[]): Promise<void> {
-    await untilAnswered(() => putBlobs(this.db, blobs), this.leaseMs);
   }
 
   /** Whether an append of unknown outcome is stored: 'done', 'lost', or null when it is not and the run is still ours. */
@@ -175,7 +170,7 @@ export class Committer {
 
 function bytesOf(append: Append): number {
   let bytes = 64;
-  for (const entry of append.entries) bytes += 64 + (entry.body?.length ?? 0);
+  for (const entry of append.entries) bytes += 64 + (entry.body?.length ?? 0) + (entry.apart?.body.length ?? 0);
   return bytes;
 }
 

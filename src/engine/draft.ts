@@ -1,13 +1,8 @@
-// What a run has to write and nobody has written yet: entries, large values apart from them, and what changes besides.
+// What a run has to write and nobody has written yet: entries, which bring large values along, and what changes besides.
 import { createHash } from "node:crypto";
 import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
+import type { Apart } from "../store/blobs.ts";
 import type { Extras, NewApproval, NewEntry } from "../store/journal.ts";
-
-interface Blob {
-  readonly tenant: string;
-  readonly hash: string;
-  readonly body: string;
-}
 
 interface Merged extends Extras {
   readonly consumed: number[];
@@ -19,7 +14,6 @@ export class Draft {
   readonly #tenant: string;
   #entries: NewEntry[] = [];
   #extras: Merged | null = null;
-  #blobs: Blob[] = [];
 
   constructor(tenant: string) {
     this.#tenant = tenant;
@@ -30,7 +24,7 @@ export class Draft {
   }
 
   /**
-   * An entry with its value inline, or under a hash when it is large.
+   * An entry with its value inline, or under a hash when it is large; then it brings the value along.
    *
    * @param meta JSON members before the value, without braces: `"n":1,"ms":12`.
    */
@@ -40,17 +34,16 @@ export class Draft {
       value.length > INLINE_VALUE_BYTES_MAX / 4 &&
       Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX
     ) {
-      return { kind, key, body: `{${meta}}`, blob: this.keepApart(value) };
+      const apart = this.apart(value);
+      return { kind, key, body: `{${meta}}`, blob: apart.hash, apart };
     }
     const separator = meta !== "" && value !== null ? "," : "";
     return { kind, key, body: `{${meta}${separator}${value === null ? "" : `"v":${value}`}}`, blob: null };
   }
 
-  /** Puts a large value aside. Answers its hash. */
-  keepApart(value: string): string {
-    const hash = createHash("sha256").update(value).digest("hex");
-    this.#blobs.push({ tenant: this.#tenant, hash, body: value });
-    return hash;
+  /** A large value under its hash, for the statement that refers to it. */
+  apart(value: string): Apart {
+    return { tenant: this.#tenant, hash: createHash("sha256").update(value).digest("hex"), body: value };
   }
 
   add(entry: NewEntry, extras?: Extras): void {
@@ -69,12 +62,6 @@ export class Draft {
   putBack(entries: readonly NewEntry[], extras: Extras | null): void {
     this.#entries.unshift(...entries);
     if (extras !== null) this.#merge(extras);
-  }
-
-  takeBlobs(): readonly Blob[] {
-    const blobs = this.#blobs;
-    this.#blobs = [];
-    return blobs;
   }
 
   clear(): void {

@@ -12,11 +12,11 @@ export interface Farewell {
 
 /** The output goes to the outcome, apart when it is large; the entry only says that the run has ended. */
 export function succeeded(journal: RunJournal, output: string): Farewell {
-  const { blob } = journal.compose(KIND.finished, null, "", output);
+  const { blob, apart } = journal.compose(KIND.finished, null, "", output);
   const entry = lastEntry(KIND.finished, { status: "succeeded" });
   return {
     entry,
-    to: { move: "finish", status: "succeeded", output: blob === null ? output : null, outputBlob: blob },
+    to: { move: "finish", status: "succeeded", output: blob === null ? output : null, outputBlob: blob, apart },
   };
 }
 

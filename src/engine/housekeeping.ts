@@ -1,7 +1,6 @@
 // What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
-import { forgetWorkers } from "../store/sweep.ts";
 import { forgetMinutes } from "../store/traffic.ts";
 
 export interface Chore {
@@ -23,7 +22,6 @@ export function chores(
 ): Chore[] {
   return [
     { everyMs: TRAFFIC_MS, run: flushTraffic },
-    { everyMs: 60 * MINUTE_MS, run: () => forgetWorkers(db) },
     { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
     { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
     {

@@ -1,5 +1,6 @@
 // One run's pen: numbers the entries, keeps at most one write of the run under way, and tells the waiters in order.
 import { fail } from "../domain/errors.ts";
+import type { Apart } from "../store/blobs.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import type { Append, Extras, NewEntry } from "../store/journal.ts";
 import type { AppendVerdict, Committer, News } from "./commit.ts";
@@ -104,14 +105,14 @@ export class RunJournal {
     return this.#committedUpTo(this.seq);
   }
 
-  /** An entry with its value inline or under a hash; the blob is stored before the next write. */
+  /** An entry with its value inline or under a hash; then it brings the value along. */
   compose(kind: number, key: string | null, meta: string, value: string | null): NewEntry {
     return this.#draft.compose(kind, key, meta, value);
   }
 
-  /** Puts a large value aside; it is stored before the next write. Answers its hash. */
-  keepApart(value: string): string {
-    return this.#draft.keepApart(value);
+  /** A large value under its hash, for the statement that refers to it. */
+  apart(value: string): Apart {
+    return this.#draft.apart(value);
   }
 
   /** Adds an entry and waits until it is committed. */
@@ -141,7 +142,6 @@ export class RunJournal {
     return this.#inLine(async () => {
       try {
         await this.#write();
-        await this.storeBlobs();
         const { stored, result } = await work(this.#committed + 1);
         this.#committed += stored;
         if (stored > 0) this.#events.onCommitted(this.#committed);
@@ -177,11 +177,6 @@ export class RunJournal {
   /** What `takeRest` gave, when the farewell did not come about. Call inside `exclusive` only. */
   putBack(entries: readonly NewEntry[], consumed: readonly number[]): void {
     this.#draft.putBack(entries, consumed.length === 0 ? null : { consumed });
-  }
-
-  async storeBlobs(): Promise<void> {
-    const blobs = this.#draft.takeBlobs();
-    if (blobs.length > 0) await this.#committer.putBlobs(blobs);
   }
 
   /** Nothing of this run is written any more. */
@@ -220,7 +215,6 @@ export class RunJournal {
     // What is buffered from here on is numbered after this write: it is the only one under way.
     this.#committed += append.entries.length;
     try {
-      await this.storeBlobs();
       const verdict =
         extras === null ? await this.#committer.append(append) : await this.#committer.appendWith(append, extras);
       this.#answer(append, verdict);

@@ -65,7 +65,6 @@ export class Settling {
     const { journal, mailbox, owner, runId, epoch } = this.#run;
     const rest = journal.takeRest();
     const { entry, to } = compose();
-    await journal.storeBlobs();
     const entries = [...rest.entries, entry];
     const consumed = [...rest.consumed, ...mailbox.takeNudges()];
     const { activeMs } = this.#run;

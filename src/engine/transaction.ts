@@ -121,7 +121,6 @@ class Attempt {
     if (owner.standing(this.#execution) !== "trusted") await this.#fence(tx, []);
     this.encoded = await this.#runBody(tx);
     const entry = journal.compose(KIND.step, this.#key, `"n":1,"tx":true`, this.encoded);
-    await journal.storeBlobs();
     await this.#fence(tx, [entry]);
   }
 

@@ -1,5 +1,6 @@
 // What a worker is told when it is made.
 import type { Database } from "../store/database.ts";
+import type { RetentionPolicy } from "../store/retention.ts";
 import type { Doorbell } from "./doorbell.ts";
 import type { Programs } from "./execution.ts";
 import type { Isolate } from "./isolation.ts";
@@ -31,6 +32,10 @@ export interface WorkerOptions {
   readonly warmMs: number;
   readonly warmMax: number;
   readonly settings: ExecutionSettings;
+  /** What is old enough to be dropped; null: nothing ever, by this worker. */
+  readonly retention: RetentionPolicy | null;
+  /** How often it looks for that. */
+  readonly retentionEveryMs: number;
   /** Without it a poisonous run is paused one crash earlier. */
   readonly isolate: Isolate | null;
   /** Run this one run and nothing else. */

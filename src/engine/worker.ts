@@ -14,6 +14,7 @@ import type { HintHandler, Topic } from "./doorbell.ts";
 import type { Execution, ExecutionOwner, Programs } from "./execution.ts";
 import { Hands } from "./hands.ts";
 import { LeaseKeeper } from "./lease.ts";
+import { RetentionRounds } from "./retention.ts";
 import type { ExecutionSettings, Standing } from "./roles.ts";
 import { Slots } from "./slots.ts";
 import { Ticker } from "./sweep.ts";
@@ -34,6 +35,7 @@ export class Worker implements ExecutionOwner {
   readonly #leases: LeaseKeeper;
   readonly #claims: ClaimLoop;
   readonly #ticker: Ticker;
+  readonly #retention: RetentionRounds | null;
   readonly #warm: WarmRuns;
   readonly #traffic = new Traffic();
   readonly #unsubscribe: (() => void)[] = [];
@@ -69,6 +71,8 @@ export class Worker implements ExecutionOwner {
       cancelChild: (runId) => this.cancelChild(runId),
       flushTraffic: () => this.#flushTraffic(),
     });
+    const { retention: policy, retentionEveryMs: everyMs, log } = options;
+    this.#retention = policy === null ? null : new RetentionRounds({ db, policy, everyMs, log });
   }
 
   /** True when it tries suspicious runs in processes of their own. */
@@ -99,6 +103,7 @@ export class Worker implements ExecutionOwner {
     if (onlyRun !== null) return this.#takeIsolated(onlyRun);
     this.#listen("ready", () => this.#claims.poke());
     this.#ticker.start();
+    this.#retention?.start();
     this.#claims.poke();
   }
 
@@ -254,6 +259,7 @@ export class Worker implements ExecutionOwner {
     const { db, workerId } = this.#options;
     await setWorkerState(db, workerId, "draining").catch(() => undefined);
     this.#ticker.stop();
+    this.#retention?.stop();
     await this.#claims.stop();
     this.#warm.clear();
     for (const execution of this.#hands.executions) execution.stop("drain", "drain", drainMs);

@@ -1,6 +1,7 @@
 // What a project says about itself in longhaul.config.ts.
 import type { AnyAgent } from "../agents/ctx.ts";
 import type { PlanInput } from "../domain/plan.ts";
+import type { RetentionConfig } from "./retention.ts";
 
 /** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
 export type AgentSources = string | readonly (AnyAgent | string)[];
@@ -69,6 +70,8 @@ export interface Config {
   /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   readonly alerts?: AlertsConfig | undefined;
+  /** How long things are kept. Default: 30 days, failures 90 days, threads forever. Not shorter than a minute. */
+  readonly retention?: RetentionConfig | undefined;
   /** Least important line that is logged. Default `info`. */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
 }

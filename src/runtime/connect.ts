@@ -5,7 +5,7 @@ import type { AnyAgent } from "../agents/ctx.ts";
 import { toProgram } from "../agents/program.ts";
 import { expectedUrl } from "../domain/database-url.ts";
 import { fail } from "../domain/errors.ts";
-import { DRAIN_MS, LEASE_MS, STALL_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
+import { DRAIN_MS, LEASE_MS, RETENTION_EVERY_MS, STALL_MS, WORKER_SLOTS_DEFAULT } from "../domain/limits.ts";
 import type { PlanInput } from "../domain/plan.ts";
 import { startEmbedded } from "../embedded/index.ts";
 import { Doorbell } from "../engine/doorbell.ts";
@@ -19,6 +19,7 @@ import { asUnavailable } from "../store/driver-errors.ts";
 import { migrate } from "../store/migrate.ts";
 import { preflight } from "../store/preflight.ts";
 import { readQueues, readWorkers } from "../store/queue.ts";
+import type { RetentionPolicy } from "../store/retention.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
 import { Admission } from "./admission.ts";
 import type { Longhaul, Tenant } from "./api.ts";
@@ -27,6 +28,7 @@ import { KeyVerbs } from "./keys.ts";
 import { configuredPlans, declareLimits, declarePlans } from "./limits.ts";
 import { alertChanges, loadReport, scaleReport } from "./load.ts";
 import { PlanVerbs, wakeWorkers } from "./plans.ts";
+import { type RetentionConfig, retentionPolicy } from "./retention.ts";
 import { servedQueues } from "./served-queues.ts";
 import { unfinishedCount } from "./setting-checks.ts";
 import { submitBatcher } from "./submit.ts";
@@ -52,6 +54,8 @@ export interface WorkerSettings {
   readonly endWhenStalled?: boolean;
   /** How often it looks by itself. Default 1 s. */
   readonly tickMs?: number;
+  /** How often it looks for runs that are old enough to be dropped. Default 1 min. */
+  readonly retentionEveryMs?: number;
   /** How long a waiting run's live function is kept for a quick answer. Default 5 s; 0: not at all. */
   readonly warmMs?: number;
   /** How long a cancelled or timed-out step may take to hear of it. Default 2 s. */
@@ -84,6 +88,8 @@ export interface ConnectOptions {
       | number
       | undefined;
   };
+  /** How long the worker of this process keeps runs after their end; `false`: it drops nothing. Default 30 days, failures 90. */
+  readonly retention?: RetentionConfig | false;
   /** Bring the schema up to date first. Default true. */
   readonly migrate?: boolean;
   /** Connections. Default 10. */
@@ -94,7 +100,7 @@ export interface ConnectOptions {
 /**
  * Opens an installation.
  *
- * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, DATABASE_REFUSED, SCHEMA_TOO_NEW, EMBEDDED_UNSUPPORTED, AGENT_INVALID
+ * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, DATABASE_REFUSED, SCHEMA_TOO_NEW, EMBEDDED_UNSUPPORTED, AGENT_INVALID, DURATION_INVALID
  */
 export async function connect(options: ConnectOptions = {}): Promise<LonghaulProcess> {
   const log: Logger = options.log ?? quiet;
@@ -179,7 +185,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     const settings = wanted === true ? {} : wanted;
     const id = settings.workerId ?? newId();
     await declareLimits(db, agents.values());
-    const worker = makeWorker(installation, id, settings, log);
+    const worker = makeWorker(installation, id, settings, retentionPolicy(options.retention), log);
     await worker.start();
     return new LonghaulProcess(installation, { id, worker }, stopDatabase);
   }
@@ -304,7 +310,13 @@ async function checkServer(db: Database, log: Logger): Promise<void> {
 const UNLIMITED = 2_147_483_647;
 const CRASHES_MAX = 2;
 
-function makeWorker(installation: Installation, workerId: string, settings: WorkerSettings, log: Logger): Worker {
+function makeWorker(
+  installation: Installation,
+  workerId: string,
+  settings: WorkerSettings,
+  retention: RetentionPolicy | null,
+  log: Logger,
+): Worker {
   const served = servedQueues(
     settings.queues ?? ["default", ...[...installation.agents.values()].map((agent) => agent.queue)],
   );
@@ -326,6 +338,8 @@ function makeWorker(installation: Installation, workerId: string, settings: Work
     warmMs: settings.warmMs ?? 5_000,
     warmMax: settings.warmMs === 0 ? 0 : 1_000,
     settings: { holdMs: 250, graceMs: settings.graceMs ?? 2_000, mismatchGraceMs: 1_000 },
+    retention,
+    retentionEveryMs: settings.retentionEveryMs ?? RETENTION_EVERY_MS,
     isolate: settings.isolate ?? null,
     onlyRun: settings.onlyRun ?? null,
     log,

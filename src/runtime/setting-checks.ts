@@ -1,6 +1,7 @@
 // What values a setting takes: each check gives the value, or says in a few words what it should have been.
 
 import { expectedUrl } from "../domain/database-url.ts";
+import { durationMs, formatDuration } from "../domain/duration.ts";
 import { isLonghaulError } from "../domain/errors.ts";
 import { checkKey } from "../domain/key.ts";
 import { PROCESS_RANGE_EXPECTED, processRange } from "../domain/process-range.ts";
@@ -47,6 +48,20 @@ export const webUrl: Check<string> = (raw) => {
   const fits = typeof raw === "string" && URL.canParse(raw) && /^https?:$/.test(new URL(raw).protocol);
   return fits ? { value: raw } : { expected: "a URL that begins with http:// or https://" };
 };
+
+/** A length of time as people write it, not shorter than `minMs`, or `forever`. */
+export function keepTime(minMs: number): Check<string> {
+  return (raw) => {
+    const expected = `a length of time of at least ${formatDuration(minMs)}, such as "30 days", or forever`;
+    if (raw === "forever") return { value: "forever" };
+    if (typeof raw !== "string") return { expected };
+    try {
+      return durationMs(raw) < minMs ? { expected } : { value: raw };
+    } catch {
+      return { expected };
+    }
+  };
+}
 
 export const port = count(0, 65_535);
 

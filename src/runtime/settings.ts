@@ -1,5 +1,14 @@
 // Every setting: its flag, its environment variables, its place in the config file, its default, and what values it takes.
-import { DRAIN_MS, LEASE_MS, SLA_MS, STALL_MS, WORKER_SLOTS_DEFAULT, WORKER_SLOTS_MAX } from "../domain/limits.ts";
+import {
+  DRAIN_MS,
+  LEASE_MS,
+  RETENTION_MS_MIN,
+  SLA_MS,
+  STALL_MS,
+  WORKER_SLOTS_DEFAULT,
+  WORKER_SLOTS_MAX,
+} from "../domain/limits.ts";
+import type { RetentionConfig } from "./retention.ts";
 import {
   type Check,
   checkQueue,
@@ -7,6 +16,7 @@ import {
   choice,
   count,
   databaseUrl,
+  keepTime,
   list,
   port,
   processes,
@@ -245,6 +255,33 @@ export const settingSpecs = {
     placeholder: "n",
     check: unfinishedCount,
   }),
+  retention: spec({
+    summary: "How long runs that succeeded or were cancelled are kept after their end, or `forever`",
+    flag: "retention",
+    env: ["LONGHAUL_RETENTION"],
+    file: "retention.finished",
+    standard: "30 days",
+    placeholder: "duration",
+    check: keepTime(RETENTION_MS_MIN),
+  }),
+  retentionFailed: spec({
+    summary: "How long runs that failed are kept after their end, or `forever`",
+    flag: "retention-failed",
+    env: ["LONGHAUL_RETENTION_FAILED"],
+    file: "retention.failed",
+    standard: "90 days",
+    placeholder: "duration",
+    check: keepTime(RETENTION_MS_MIN),
+  }),
+  retentionThreads: spec({
+    summary: "How long threads without runs are kept, with their state, after the last thing that happened on them",
+    flag: "retention-threads",
+    env: ["LONGHAUL_RETENTION_THREADS"],
+    file: "retention.threads",
+    standard: "forever",
+    placeholder: "duration",
+    check: keepTime(RETENTION_MS_MIN),
+  }),
   logLevel: spec<LogLevel>({
     summary: "Least important line that is logged",
     flag: "log-level",
@@ -260,3 +297,8 @@ export type SettingName = keyof typeof settingSpecs;
 export const settingNames = Object.keys(settingSpecs) as SettingName[];
 
 export type Settings = { readonly [Name in SettingName]: (typeof settingSpecs)[Name]["standard"] };
+
+/** How long things are kept, as `connect` takes it. */
+export function retentionOf(settings: Settings): RetentionConfig {
+  return { finished: settings.retention, failed: settings.retentionFailed, threads: settings.retentionThreads };
+}

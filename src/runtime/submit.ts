@@ -4,7 +4,7 @@ import type { AnyAgent } from "../agents/ctx.ts";
 import { validInput } from "../agents/schema.ts";
 import { bandNumber } from "../domain/band.ts";
 import { durationMs } from "../domain/duration.ts";
-import { fail } from "../domain/errors.ts";
+import { fail, type LonghaulError } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
 import { DURATION_MS_MAX, INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { fitsJsonb } from "../domain/text.ts";
@@ -12,11 +12,10 @@ import { encodeValue } from "../domain/value.ts";
 import { Batcher } from "../engine/batch.ts";
 import { untilAnswered } from "../engine/commit.ts";
 import { newId } from "../engine/ids.ts";
-import { putBlobs } from "../store/blobs.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun } from "../store/finish.ts";
 import { readRun } from "../store/read.ts";
-import { intakeStatement, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
+import { intakeStatements, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
 import type { SubmitOptions } from "./api.ts";
 import type { Installation } from "./installation.ts";
@@ -38,7 +37,7 @@ export function submitBatcher(installation: Pick<Installation, "db">): Batcher<N
     itemsMax: 500,
     bytesMax: 4 * 1024 * 1024,
     isShared: isConnectionLost,
-    bytesOf: (run) => (run.input?.length ?? 0) + 256,
+    bytesOf: (run) => (run.input?.length ?? 0) + (run.apart?.body.length ?? 0) + 256,
     send: async (runs) => {
       const rows = await untilAnswered(() => submitRuns(installation.db, runs), PATIENCE_MS);
       const byAsked = new Map(rows.map((row) => [row.asked_id, row]));
@@ -95,11 +94,13 @@ async function newRun(
   options: SubmitOptions,
 ): Promise<NewRun> {
   const value = encodeValue(await validInput(agent, input));
-  const big = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
-  const hash = big ? createHash("sha256").update(value).digest("hex") : null;
-  if (hash !== null) await putBlobs(installation.db, [{ tenant, hash, body: value }]);
+  const isLarge = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
   const runAt = startOf(installation, options);
   const runId = options.runId === undefined ? newId() : checkUuid("run", options.runId);
+  const hash = isLarge ? createHash("sha256").update(value).digest("hex") : null;
+  // One of its own in a transaction of the caller's: who submits the same value meanwhile must not wait for its end.
+  const name = hash !== null && options.tx !== undefined ? `${hash}:${runId}` : hash;
+  const apart = name === null ? undefined : { tenant, hash: name, body: value };
   const threadId = options.threadId === undefined ? null : checkUuid("thread", options.threadId);
   const key = options.idempotencyKey === undefined ? null : checkKey("idempotency key", options.idempotencyKey);
   return {
@@ -121,8 +122,9 @@ async function newRun(
     rejectIfBusy: options.ifBusy === "reject",
     idempotencyKey: key,
     requestHash: key === null ? null : requestHash(agent.name, value, threadId),
-    input: big ? null : value,
-    inputBlob: hash,
+    input: apart === undefined ? value : null,
+    inputBlob: apart?.hash ?? null,
+    apart,
     options: plainJson("options", options.options ?? {}),
     metadata: plainJson("metadata", options.metadata ?? {}),
     runAt,
@@ -153,15 +155,17 @@ function startByOf({ clock }: Installation, { startWithin }: SubmitOptions, runA
 function refuse(run: NewRun, row: Submitted): void {
   if (row.refused === null) return;
   if (row.refused === "busy") throw fail("THREAD_BUSY", { thread: run.threadId ?? "" });
-  const retryAfterMs = row.retry_ms ?? 1_000;
-  const code = row.refused === "full" ? "TENANT_FULL" : "SUBMIT_RATE";
-  throw fail(code, { tenant: run.tenant }, { details: { retryAfterMs } });
+  throw turnedAway(run.tenant, row.refused, row.retry_ms ?? 1_000);
+}
+
+/** What a tenant is told whose plan does not allow one more run. */
+export function turnedAway(tenant: string, why: "full" | "rate", retryAfterMs: number): LonghaulError {
+  return fail(why === "full" ? "TENANT_FULL" : "SUBMIT_RATE", { tenant }, { details: { retryAfterMs } });
 }
 
 async function intake(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {
   if (options.idempotencyKey !== undefined) throw fail("IDEMPOTENCY_IN_TRANSACTION");
-  const { text, values } = intakeStatement(run);
-  await options.tx?.query(installation.db.rewrite(text), values);
+  for (const { text, values } of intakeStatements(run)) await options.tx?.query(installation.db.rewrite(text), values);
   return { runId: run.runId, existing: false };
 }
 

@@ -1,4 +1,5 @@
 // Statements by which runs leave their worker or end, and by which others reach them.
+import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
 import { type Append, entryColumns } from "./journal.ts";
 
@@ -15,6 +16,8 @@ export type Move =
       readonly status: "succeeded";
       readonly output: string | null;
       readonly outputBlob: string | null;
+      /** The value of `outputBlob`, where it is not stored yet. */
+      readonly apart?: Apart | undefined;
     }
   | { readonly move: "finish"; readonly status: "failed"; readonly reason: string | null; readonly failure: string }
   | { readonly move: "finish"; readonly status: "cancelled"; readonly reason: string | null }
@@ -54,7 +57,8 @@ export function settleRuns(
   const of = <T>(pick: (to: Move) => T): T[] => settles.map((s) => pick(s.to));
   const waits = settles.flatMap((s) => (s.to.move === "wait" ? s.to.waits.map((w) => ({ runId: s.runId, ...w })) : []));
   const consumed = settles.flatMap((s) => s.consumed.map((seq) => ({ runId: s.runId, seq })));
-  return db.query(
+  return queryWithBlobs(
+    db,
     SETTLE,
     [
       workerId,
@@ -82,6 +86,7 @@ export function settleRuns(
       waits.map((w) => w.label),
     ],
     "lh_settle",
+    settles.flatMap((s) => ["apart" in s.to ? s.to.apart : undefined, ...s.entries.map((e) => e.apart)]),
   );
 }
 

@@ -1,6 +1,7 @@
 // Statements on the journal: the fenced append, reading it back, and the inbox.
 import type { Entry, Recorded } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
+import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
 
 /** An entry that is not stored yet; its number is known, because a run has one writer. */
@@ -9,6 +10,8 @@ export interface NewEntry {
   readonly key: string | null;
   readonly body: string | null;
   readonly blob: string | null;
+  /** The value of `blob`, where it is not stored yet. */
+  readonly apart?: Apart | undefined;
 }
 
 /** What one run wants to append: entries numbered from `first`, under its epoch. */
@@ -37,7 +40,8 @@ export function appendEntries(
   appends: readonly Append[],
 ): Promise<Held[]> {
   const rows = entryColumns(appends);
-  return db.query<Held>(
+  return queryWithBlobs<Held>(
+    db,
     APPEND,
     [
       workerId,
@@ -49,6 +53,7 @@ export function appendEntries(
       ...rows,
     ],
     "lh_append",
+    appends.flatMap((a) => a.entries.map((e) => e.apart)),
   );
 }
 
@@ -97,7 +102,8 @@ export async function appendWith(
   extras: Extras,
 ): Promise<{ verdict: "done" | "lost" | "moved"; cancel: string | null; inbox_seq: number }> {
   const approvals = extras.approvals;
-  const [row] = await db.query<{ verdict: "done" | "lost" | "moved"; cancel: string | null; inbox_seq: number }>(
+  const [row] = await queryWithBlobs<{ verdict: "done" | "lost" | "moved"; cancel: string | null; inbox_seq: number }>(
+    db,
     APPEND_ONE,
     [
       workerId,
@@ -124,6 +130,7 @@ export async function appendWith(
       extras.expired ?? null,
     ],
     "lh_append_one",
+    append.entries.map((e) => e.apart),
   );
   if (row === undefined) throw new Error("append_one gave no verdict");
   return row;

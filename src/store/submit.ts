@@ -1,5 +1,7 @@
 // Statements that take runs in: one per batch, safe to repeat.
+import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
+import { errorState } from "./driver-errors.ts";
 
 /** A run to be stored. Ids are made by the caller, so that a repeat after an unknown commit finds the first try. */
 export interface NewRun {
@@ -25,6 +27,8 @@ export interface NewRun {
   readonly requestHash: string | null;
   readonly input: string | null;
   readonly inputBlob: string | null;
+  /** The value of `inputBlob`, where it is not stored yet. */
+  readonly apart?: Apart | undefined;
   readonly options: string;
   readonly metadata: string;
   readonly runAt: Date | null;
@@ -52,7 +56,8 @@ const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[]
  */
 export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Submitted[]> {
   const column = <K extends keyof NewRun>(name: K): NewRun[K][] => runs.map((run) => run[name]);
-  return db.query<Submitted>(
+  return queryWithBlobs<Submitted>(
+    db,
     SUBMIT,
     [
       column("runId"),
@@ -81,6 +86,7 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
       column("startBy"),
     ],
     "lh_submit",
+    column("apart"),
   );
 }
 
@@ -88,29 +94,43 @@ const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, qu
   start_by)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14, $15)`;
 
-/** The text and values of a submit that takes part in a transaction of the caller's own. It locks nothing of ours. */
-export function intakeStatement(run: NewRun): { text: string; values: unknown[] } {
-  return {
-    text: INTAKE,
-    values: [
-      run.runId,
-      run.tenant,
-      run.agent,
-      run.build,
-      run.queue,
-      run.band,
-      run.concurrencyKey,
-      run.priority,
-      run.threadId,
-      run.input,
-      run.inputBlob,
-      run.options,
-      run.metadata,
-      run.runAt,
-      run.startBy,
-    ],
-  };
+const INTAKE_APART = "insert into longhaul.blobs (tenant_id, hash, body) values ($1, $2, $3) on conflict do nothing";
+
+/** Texts and values of a submit that takes part in a transaction of the caller's own. They lock nothing that others may need. */
+export function intakeStatements(run: NewRun): { text: string; values: unknown[] }[] {
+  const values = [
+    run.runId,
+    run.tenant,
+    run.agent,
+    run.build,
+    run.queue,
+    run.band,
+    run.concurrencyKey,
+    run.priority,
+    run.threadId,
+    run.input,
+    run.inputBlob,
+    run.options,
+    run.metadata,
+    run.runAt,
+    run.startBy,
+  ];
+  const { apart } = run;
+  const blobs = apart === undefined ? [] : [{ text: INTAKE_APART, values: [apart.tenant, apart.hash, apart.body] }];
+  return [...blobs, { text: INTAKE, values }];
 }
+
+/** What the error of a fork says when the tenant's plan does not allow one more run; null for every other error. */
+export function refusalOf(error: unknown): { readonly refused: "full" | "rate"; readonly retry_ms: number } | null {
+  if (!(error instanceof Error) || errorState(error) !== "LH429") return null;
+  const { detail } = error as { readonly detail?: string };
+  return { refused: error.message === "rate" ? "rate" : "full", retry_ms: Number(detail ?? 1_000) };
+}
+
+/** Locks the root first: nobody drops the tree of the source before it is copied. */
+const FORK = `with tree as materialized (
+    select r.run_id from longhaul.runs r where r.run_id = (select s.root_id from longhaul.runs s where s.run_id = $2) for key share
+  ) select longhaul.fork($1, $2, $3::int[], $4, $5, $6) from (select count(*) as n from tree) locked where locked.n >= 0`;
 
 /** Copies the journal entries `keep` of `source` into the new run, which starts queued. False when the source is unknown. */
 export async function forkRun(
@@ -120,7 +140,7 @@ export async function forkRun(
   keep: readonly number[],
   input: { readonly text: string | null; readonly blob: string | null } | null,
 ): Promise<boolean> {
-  const [row] = await db.query<{ fork: boolean }>("select longhaul.fork($1, $2, $3::int[], $4, $5, $6)", [
+  const [row] = await db.query<{ fork: boolean }>(FORK, [
     runId,
     source,
     keep,
@@ -152,7 +172,7 @@ export async function reviveRun(
 /** How many runs a tree has. */
 export async function treeSize(db: Queryable, rootId: string): Promise<number> {
   const [row] = await db.query<{ n: number }>(
-    "select count(*) as n from longhaul.runs where root_id = $1 and parent_id is not null",
+    "select count(*) as n from longhaul.runs where root_id = $1 and root_id <> run_id",
     [rootId],
     "lh_tree_size",
   );

@@ -90,11 +90,6 @@ export async function setWorkerState(db: Queryable, workerId: string, state: "dr
   ]);
 }
 
-/** Forgets workers that nobody has heard of for a day. */
-export async function forgetWorkers(db: Queryable): Promise<void> {
-  await db.query("delete from longhaul.workers where seen_at < clock_timestamp() - interval '1 day'");
-}
-
 /** The database's clock, at some moment between question and answer. */
 export async function readClock(db: Queryable): Promise<Date> {
   const [row] = await db.query<{ now: Date }>("select clock_timestamp() as now", [], "lh_clock");

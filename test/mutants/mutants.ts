@@ -19,6 +19,7 @@ const CLAIM = "sql/migrations/0004_claim.sql";
 const FINISH = "sql/migrations/0006_finish.sql";
 const QUEUE = "sql/migrations/0002_queue.sql";
 const SUBMIT = "sql/migrations/0003_submit.sql";
+const RETENTION = "sql/migrations/0013_retention.sql";
 const SWEEP = "sql/migrations/0007_sweep.sql";
 const named = (file: string, name: string): Mutant["test"] => ({ file: `test/${file}.test.ts`, name });
 
@@ -274,5 +275,33 @@ export const MUTANTS: readonly Mutant[] = [
     find: "return answered.has(entry.key);",
     replace: "return true;",
     test: named("runtime/fork-questions", "is asked anew, under an id of its own"),
+  },
+  {
+    name: "retention does not look at the age of a tree's other runs",
+    file: RETENTION,
+    find: "bool_and(coalesce(o.finished_at <= case o.status when 'failed' then p_failed_until else p_until end, false)) as may_go",
+    replace: "true as may_go",
+    test: named("store/retention", "a walk does not come back for what it had to leave"),
+  },
+  {
+    name: "a value that is there already is not locked by whoever refers to it",
+    file: "src/store/blobs.ts",
+    find: "do update set body = excluded.body where false",
+    replace: "do nothing",
+    test: named("store/blobs", "one that is just being put again is left alone"),
+  },
+  {
+    name: "a value is dropped although an outcome refers to it",
+    file: RETENTION,
+    find: "and not exists (select from longhaul.outcomes o where o.output_blob = h.hash and o.tenant_id = h.tenant_id offset 0)",
+    replace: "",
+    test: named("store/blobs", "an output holds the value that it refers to"),
+  },
+  {
+    name: "a fork does not hold its source",
+    file: "src/store/submit.ts",
+    find: "where s.run_id = $2) for key share",
+    replace: "where s.run_id = $2)",
+    test: named("store/retention", "the source of a fork stays until it is copied"),
   },
 ];

@@ -71,6 +71,8 @@ const BREAKS: Readonly<Record<string, string>> = {
   "values-are-there": "delete from longhaul.blobs",
   "letters-are-of-the-dead":
     "insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code) values (gen_random_uuid(), 't', 'a', 'q', 'Error')",
+  "trees-are-whole":
+    "insert into longhaul.leftovers (run_id, tenant_id) select run_id, tenant_id from longhaul.runs limit 1",
   "nothing-is-orphaned": "insert into longhaul.cancel_cascade values (gen_random_uuid())",
   "accounts-close": "delete from longhaul.outcomes",
 };

@@ -7,13 +7,27 @@ import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 
 /** Small by nature: a row per process, or rows that live for a moment. */
-const SMALL = new Set(["workers", "intake", "cancel_cascade", "schema_migrations", "plans", "agents"]);
+const SMALL = new Set([
+  "workers",
+  "intake",
+  "cancel_cascade",
+  "schema_migrations",
+  "plans",
+  "agents",
+  "retention",
+  "leftovers",
+  "loose_blobs",
+]);
 /** Indexes of which the whole is meant, or only the first entry. */
 const WHOLE = new Set(["live_running", "live_isolated", "later_due", "gates_of_agents"]);
 /** Statements are planned anew for each call until the sixth. */
 const ROUNDS = 8;
 
-const step = agent({ name: "step", concurrency: { limit: 100, perKey: 100 }, run: (ctx) => ctx.step("one", () => 1) });
+const step = agent({
+  name: "step",
+  concurrency: { limit: 100, perKey: 100 },
+  run: (ctx) => ctx.step("one", () => "x".repeat(70_000)),
+});
 const waiter = agent({
   name: "waiter",
   async run(ctx) {
@@ -25,6 +39,8 @@ const waiter = agent({
     await ctx.signal("go");
   },
 });
+
+const WORKER = { worker: { warmMs: 0, retentionEveryMs: 100 }, retention: { finished: "1 s", failed: 0 } };
 
 let database: FreshDatabase;
 let longhaul: LonghaulProcess;
@@ -47,7 +63,7 @@ beforeAll(async () => {
   ];
   const url = new URL(database.url);
   url.searchParams.set("options", settings.map((setting) => `-c ${setting}`).join(" "));
-  longhaul = await connect({ url: url.toString(), agents: [step, waiter], worker: { warmMs: 0 } });
+  longhaul = await connect({ url: url.toString(), agents: [step, waiter], ...WORKER });
   longhaul.database.pool.on("acquire", listen);
 });
 
@@ -106,6 +122,12 @@ async function everything(): Promise<void> {
   await next.result();
   const late = await longhaul.submit(step, null, { delay: "1 hour", idempotencyKey: run.runId });
   await late.cancel();
+  await dropped(next.runId);
+}
+
+/** By the worker, whose retention is very short. */
+async function dropped(runId: string): Promise<void> {
+  await expect.poll(() => longhaul.get(runId), { timeout: 10_000 }).toBeNull();
 }
 
 test("no statement reads a whole table, even where all tables looked small", async (context) => {

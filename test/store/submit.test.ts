@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { newId } from "../../src/engine/ids.ts";
-import { intakeStatement, lockTree, submitRuns, treeSize } from "../../src/store/submit.ts";
+import { intakeStatements, lockTree, submitRuns, treeSize } from "../../src/store/submit.ts";
 import { installGuards } from "../support/guards.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 import { aRun, claim, liveRow, submit, wrongCounters } from "../support/runs.ts";
@@ -112,7 +112,7 @@ describe("submits in the caller's own transaction", () => {
     ] as const) {
       await fresh.db
         .transaction(async (tx) => {
-          const { text, values } = intakeStatement(run);
+          const [{ text, values } = { text: "", values: [] }] = intakeStatements(run);
           await tx.query(text, values);
           if (!keep) throw new Error("rolled back");
         })
@@ -130,7 +130,7 @@ describe("submits in the caller's own transaction", () => {
   test("they lock nothing of ours: a long foreign transaction holds nobody up", async () => {
     const run = aRun();
     await fresh.db.transaction(async (tx) => {
-      const { text, values } = intakeStatement(run);
+      const [{ text, values } = { text: "", values: [] }] = intakeStatements(run);
       await tx.query(text, values);
       const [row] = await submit(fresh.db, { tenant: run.tenant, queue: run.queue });
       expect(row?.existing).toBe(false);
