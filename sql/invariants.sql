@@ -298,14 +298,14 @@ select x.run_id, x.place, x.hash from (
   union all select t.active_run, t.tenant_id, 'thread ' || t.thread_no, t.state_blob from longhaul.threads t where t.state_blob is not null
 ) x where not exists (select from longhaul.blobs b where b.tenant_id = x.tenant_id and b.hash = x.hash);
 
+-- I54 letters-are-of-the-dead: A dead letter belongs to a run that failed.
+select d.run_id, o.status from longhaul.dead_letters d left join longhaul.outcomes o using (run_id) where o.status is distinct from 'failed';
+
 -- I54 trees-are-whole: Of a tree of runs either all are there or none, and what is dropped is not there in part.
 select r.run_id, r.root_id, r.parent_id from longhaul.runs r
  where not exists (select from longhaul.runs t where t.run_id = r.root_id)
     or (r.parent_id is not null and not exists (select from longhaul.runs t where t.run_id = r.parent_id))
     or exists (select from longhaul.leftovers d where d.run_id = r.run_id);
-
--- I54 letters-are-of-the-dead: A dead letter belongs to a run that failed.
-select d.run_id, o.status from longhaul.dead_letters d left join longhaul.outcomes o using (run_id) where o.status is distinct from 'failed';
 
 -- I54 nothing-is-orphaned: A cascade belongs to an ended run.
 select c.parent_id from longhaul.cancel_cascade c where not exists (select from longhaul.outcomes o where o.run_id = c.parent_id);

@@ -603,8 +603,12 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
   ) y where y.in_turn <= y.share and y.in_tenant <= y.room
         and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
    order by y.rank, y.vtime + y.in_turn * y.stride limit p_k   -- start-time fair queueing (Goyal, Vin, Cheng 1996)
-), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
-  select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
+), held as materialized (     -- 6. their live rows; one that somebody is cancelling this moment is left to them, one that came too late to the tick
+  select l.run_id from longhaul.live l
+   where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued'
+     and (l.epoch > 0 or l.run_id <> all(array(
+       select x.run_id from longhaul.expiries x where x.run_id = any(array(select p.run_id from pick p)) and x.start_by <= clock_timestamp())))
+   for update skip locked
 ), del as (
   delete from longhaul.ready r where r.ctid = any(array(select p.tid from pick p join held h using (run_id)))
   returning r.run_id, r.lane_id, r.prio, r.at
@@ -842,8 +846,7 @@ begin
   delete from longhaul.inbox i where i.run_id = any(ids);
   delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
   delete from longhaul.dead_letters d where d.run_id = any(ids);
-  -- of a run that was started in time nobody has asked yet
-  delete from longhaul.expiries e where e.run_id = any(ids);
+  delete from longhaul.expiries x where x.run_id = any(ids);
   with asked as (
     delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
   ), ended as (
@@ -994,18 +997,19 @@ create or replace function longhaul.fork(p_new uuid, p_source uuid, p_keep integ
  returns boolean
  language plpgsql
 as $function$
-declare r longhaul.runs;
+declare r longhaul.runs; why text; wait_ms int;
 begin
   -- a repeat after a lost answer
   if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
   select * into r from longhaul.runs x where x.run_id = p_source;
   if not found then return false; end if;
-  perform longhaul.submit(
+  select s.refused, s.retry_ms into why, wait_ms from longhaul.submit(
     array[p_new], array[p_new], array[null::uuid], array[null::text], array[0::smallint], array[false], array[p_source],
     array[r.tenant_id], array[r.agent], array[r.build], array[r.queue],
     array[(select t.band from longhaul.lanes n join longhaul.turns t using (turn_id) where n.lane_id = r.lane_id)], array[r.concurrency_key], array[r.priority], array[null::uuid], array[false],
     array[null::text], array[null::text], array[case when p_new_input then p_input else r.input end],
-    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], false);
+    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], true) s;
+  if why is not null then raise exception '%', why using errcode = 'LH429', detail = wait_ms; end if;
   insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob, at)
   select p_new, k.place, 0, j.kind, j.key, j.body, j.blob, j.at
     from unnest(p_keep) with ordinality k(seq, place) join longhaul.journal j on j.run_id = p_source and j.seq = k.seq;
@@ -1639,6 +1643,9 @@ create or replace function longhaul.revive(p_new uuid, p_source uuid, p_keep int
 as $function$
 begin
   if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
+  -- nobody drops the tree of the source before it is copied
+  perform 1 from longhaul.runs t where t.run_id = (select s.root_id from longhaul.runs s where s.run_id = p_source) for key share;
+  if not found then return false; end if;
   delete from longhaul.dead_letters d where d.run_id = p_source;
   if not found and p_letter_only then
     -- whoever was waited for may have been a repeat of this very call

@@ -52,8 +52,12 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
   ) y where y.in_turn <= y.share and y.in_tenant <= y.room
         and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
    order by y.rank, y.vtime + y.in_turn * y.stride limit p_k   -- start-time fair queueing (Goyal, Vin, Cheng 1996)
-), held as materialized (     -- 6. their live rows; a run that somebody is cancelling this moment is left to them
-  select l.run_id from longhaul.live l where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued' for update skip locked
+), held as materialized (     -- 6. their live rows; one that somebody is cancelling this moment is left to them, one that came too late to the tick
+  select l.run_id from longhaul.live l
+   where l.run_id = any(array(select p.run_id from pick p)) and l.state = 'queued'
+     and (l.epoch > 0 or l.run_id <> all(array(
+       select x.run_id from longhaul.expiries x where x.run_id = any(array(select p.run_id from pick p)) and x.start_by <= clock_timestamp())))
+   for update skip locked
 ), del as (
   delete from longhaul.ready r where r.ctid = any(array(select p.tid from pick p join held h using (run_id)))
   returning r.run_id, r.lane_id, r.prio, r.at

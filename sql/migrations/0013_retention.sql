@@ -26,13 +26,10 @@ create index approvals_blobs on longhaul.approvals (request_blob) where request_
 create index inbox_blobs     on longhaul.inbox (blob) where blob is not null;
 create index threads_blobs   on longhaul.threads (state_blob) where state_blob is not null;
 
--- Like the others in 0009_pages: some empty pages, so that no plan ever takes these tables for small ones.
+-- Like the others in 0009: some empty pages, so that no plan ever takes the table for a small one.
 alter table longhaul.blobs set (vacuum_truncate = off);
-alter table longhaul.dead_letters set (vacuum_truncate = off);
 insert into longhaul.blobs (tenant_id, hash, body) select '', i::text, repeat('-', 1900) from generate_series(1, 256) i;
-insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code) select gen_random_uuid(), '', '', '', repeat('-', 1900) from generate_series(1, 256) i;
 delete from longhaul.blobs where tenant_id = '';
-delete from longhaul.dead_letters where tenant_id = '';
 
 -- Dropped runs whose journal was too long to go with them.
 create table longhaul.leftovers (
@@ -74,8 +71,7 @@ begin
   delete from longhaul.inbox i where i.run_id = any(ids);
   delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
   delete from longhaul.dead_letters d where d.run_id = any(ids);
-  -- of a run that was started in time nobody has asked yet
-  delete from longhaul.expiries e where e.run_id = any(ids);
+  delete from longhaul.expiries x where x.run_id = any(ids);
   with asked as (
     delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
   ), ended as (

@@ -77,6 +77,15 @@ export const DURATION_CHARS_MAX = 100;
 /** How long a draining worker lets its runs reach a step boundary. */
 export const DRAIN_MS = 30 * SECOND_MS;
 
+// Plans.
+
+/** Runs in flight, unfinished runs, submits per minute of one tenant: what an int of the database holds. */
+export const PLAN_COUNT_MAX = 2_147_483_647;
+/** How many times the share of another a plan's tenants may have. */
+export const PLAN_WEIGHT_MAX = 1_000;
+/** Tenants of one page of a listing. */
+export const TENANTS_LISTED_MAX = 1_000;
+
 // Retention.
 
 /** How long a run is kept after its end, by default: one that succeeded or was cancelled, and one that failed. */
@@ -91,15 +100,6 @@ export const RETENTION_BATCH = 200;
 export const RETENTION_BATCH_MIN = 10;
 /** Part of the time that dropping may take, of one connection, in the whole installation. */
 export const RETENTION_PART = 0.25;
-
-// Plans.
-
-/** Runs in flight, unfinished runs, submits per minute of one tenant: what an int of the database holds. */
-export const PLAN_COUNT_MAX = 2_147_483_647;
-/** How many times the share of another a plan's tenants may have. */
-export const PLAN_WEIGHT_MAX = 1_000;
-/** Tenants of one page of a listing. */
-export const TENANTS_LISTED_MAX = 1_000;
 
 // Retries and crashes.
 

@@ -66,12 +66,12 @@ export interface Config {
   readonly build?: string | undefined;
   readonly server?: ServerConfig | undefined;
   readonly worker?: WorkerConfig | undefined;
-  /** How long things are kept. Default: 30 days, failures 90 days, threads forever. Not shorter than a minute. */
-  readonly retention?: RetentionConfig | undefined;
   readonly limits?: LimitsConfig | undefined;
   /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   readonly alerts?: AlertsConfig | undefined;
+  /** How long things are kept. Default: 30 days, failures 90 days, threads forever. Not shorter than a minute. */
+  readonly retention?: RetentionConfig | undefined;
   /** Least important line that is logged. Default `info`. */
   readonly logLevel?: "debug" | "info" | "warn" | "error" | undefined;
 }

@@ -80,8 +80,6 @@ export interface ConnectOptions {
   readonly build?: string;
   /** Run agents in this process. Default true when `agents` are given. */
   readonly worker?: boolean | WorkerSettings;
-  /** How long the worker of this process keeps runs after their end; `false`: it drops nothing. Default 30 days, failures 90. */
-  readonly retention?: RetentionConfig | false;
   /** What tenants may have, by the name of the plan. One that is not named stays what it is. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
   /** Of the whole installation, held by every process that submits. */
@@ -90,6 +88,8 @@ export interface ConnectOptions {
       | number
       | undefined;
   };
+  /** How long the worker of this process keeps runs after their end; `false`: it drops nothing. Default 30 days, failures 90. */
+  readonly retention?: RetentionConfig | false;
   /** Bring the schema up to date first. Default true. */
   readonly migrate?: boolean;
   /** Connections. Default 10. */

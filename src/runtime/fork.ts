@@ -9,9 +9,10 @@ import { newId } from "../engine/ids.ts";
 import { resumeRun } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
 import { readDetached, readOutcome } from "../store/read.ts";
-import { forkRun, reviveRun } from "../store/submit.ts";
+import { forkRun, refusalOf, reviveRun } from "../store/submit.ts";
 import { childrenOf, culpritsOf, inherited } from "./inherit.ts";
 import type { Installation } from "./installation.ts";
+import { turnedAway } from "./submit.ts";
 
 const PAGE = 1_000;
 const PATIENCE_MS = 2_000;
@@ -52,12 +53,12 @@ export async function revive(
   input: { readonly text: string; readonly blob: null } | null,
   letterOnly: boolean,
 ): Promise<boolean> {
-  const revived = await untilAnswered(() => reviveRun(db, runId, run.runId, keep, input, letterOnly), PATIENCE_MS);
+  const revived = await admitted(run, () => reviveRun(db, runId, run.runId, keep, input, letterOnly));
   if (revived) doorbell.ring("ready", runId);
   return revived;
 }
 
-/** @throws STEP_UNKNOWN, RUN_NOT_FOUND */
+/** @throws STEP_UNKNOWN, RUN_NOT_FOUND, TENANT_FULL, SUBMIT_RATE */
 export async function forkAt(
   installation: Installation,
   run: Run,
@@ -75,11 +76,22 @@ export async function forkAt(
 async function copy(installation: Installation, run: Run, keep: readonly number[], input: unknown): Promise<string> {
   const runId = newId();
   const replaced = input === undefined || input === null ? null : { text: encodeValue(input), blob: null };
-  const made = await untilAnswered(() => forkRun(installation.db, runId, run.runId, keep, replaced), PATIENCE_MS);
+  const made = await admitted(run, () => forkRun(installation.db, runId, run.runId, keep, replaced));
   // Dropped since it was looked at.
   if (!made) throw fail("RUN_NOT_FOUND", { run: run.runId });
   installation.doorbell.ring("ready", runId);
   return runId;
+}
+
+/** @throws TENANT_FULL, SUBMIT_RATE */
+async function admitted<T>(run: Run, work: () => Promise<T>): Promise<T> {
+  try {
+    return await untilAnswered(work, PATIENCE_MS);
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal === null) throw error;
+    throw turnedAway(run.tenant, refusal.refused, refusal.retry_ms);
+  }
 }
 
 async function detachedOf({ db }: Installation, entries: readonly Entry[]): Promise<Set<string>> {

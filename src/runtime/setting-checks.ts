@@ -37,6 +37,18 @@ export const yesOrNo: Check<boolean> = (raw) => {
   return { expected: "true or false" };
 };
 
+/** A number of processes, or a range of them as text. */
+export const processes: Check<number | string> = (raw) => {
+  const range = processRange(raw);
+  if (range === null) return { expected: PROCESS_RANGE_EXPECTED };
+  return { value: range.min === range.max ? range.min : `${range.min}..${range.max}` };
+};
+
+export const webUrl: Check<string> = (raw) => {
+  const fits = typeof raw === "string" && URL.canParse(raw) && /^https?:$/.test(new URL(raw).protocol);
+  return fits ? { value: raw } : { expected: "a URL that begins with http:// or https://" };
+};
+
 /** A length of time as people write it, not shorter than `minMs`, or `forever`. */
 export function keepTime(minMs: number): Check<string> {
   return (raw) => {
@@ -50,18 +62,6 @@ export function keepTime(minMs: number): Check<string> {
     }
   };
 }
-
-/** A number of processes, or a range of them as text. */
-export const processes: Check<number | string> = (raw) => {
-  const range = processRange(raw);
-  if (range === null) return { expected: PROCESS_RANGE_EXPECTED };
-  return { value: range.min === range.max ? range.min : `${range.min}..${range.max}` };
-};
-
-export const webUrl: Check<string> = (raw) => {
-  const fits = typeof raw === "string" && URL.canParse(raw) && /^https?:$/.test(new URL(raw).protocol);
-  return fits ? { value: raw } : { expected: "a URL that begins with http:// or https://" };
-};
 
 export const port = count(0, 65_535);
 

@@ -245,6 +245,16 @@ export const settingSpecs = {
     placeholder: "ms",
     check: count(1_000, 86_400_000),
   }),
+  unfinishedMax: spec<number | undefined>({
+    summary: "Runs of the whole installation that have not ended: from so many on, submits are refused",
+    flag: "unfinished-max",
+    env: ["LONGHAUL_UNFINISHED_MAX"],
+    file: "limits.unfinishedMax",
+    standard: undefined,
+    otherwise: "no limit",
+    placeholder: "n",
+    check: unfinishedCount,
+  }),
   retention: spec({
     summary: "How long runs that succeeded or were cancelled are kept after their end, or `forever`",
     flag: "retention",
@@ -271,16 +281,6 @@ export const settingSpecs = {
     standard: "forever",
     placeholder: "duration",
     check: keepTime(RETENTION_MS_MIN),
-  }),
-  unfinishedMax: spec<number | undefined>({
-    summary: "Runs of the whole installation that have not ended: from so many on, submits are refused",
-    flag: "unfinished-max",
-    env: ["LONGHAUL_UNFINISHED_MAX"],
-    file: "limits.unfinishedMax",
-    standard: undefined,
-    otherwise: "no limit",
-    placeholder: "n",
-    check: unfinishedCount,
   }),
   logLevel: spec<LogLevel>({
     summary: "Least important line that is logged",

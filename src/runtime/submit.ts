@@ -4,7 +4,7 @@ import type { AnyAgent } from "../agents/ctx.ts";
 import { validInput } from "../agents/schema.ts";
 import { bandNumber } from "../domain/band.ts";
 import { durationMs } from "../domain/duration.ts";
-import { fail } from "../domain/errors.ts";
+import { fail, type LonghaulError } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
 import { DURATION_MS_MAX, INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { fitsJsonb } from "../domain/text.ts";
@@ -155,9 +155,12 @@ function startByOf({ clock }: Installation, { startWithin }: SubmitOptions, runA
 function refuse(run: NewRun, row: Submitted): void {
   if (row.refused === null) return;
   if (row.refused === "busy") throw fail("THREAD_BUSY", { thread: run.threadId ?? "" });
-  const retryAfterMs = row.retry_ms ?? 1_000;
-  const code = row.refused === "full" ? "TENANT_FULL" : "SUBMIT_RATE";
-  throw fail(code, { tenant: run.tenant }, { details: { retryAfterMs } });
+  throw turnedAway(run.tenant, row.refused, row.retry_ms ?? 1_000);
+}
+
+/** What a tenant is told whose plan does not allow one more run. */
+export function turnedAway(tenant: string, why: "full" | "rate", retryAfterMs: number): LonghaulError {
+  return fail(why === "full" ? "TENANT_FULL" : "SUBMIT_RATE", { tenant }, { details: { retryAfterMs } });
 }
 
 async function intake(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {

@@ -1,6 +1,7 @@
 // Statements that take runs in: one per batch, safe to repeat.
 import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
+import { errorState } from "./driver-errors.ts";
 
 /** A run to be stored. Ids are made by the caller, so that a repeat after an unknown commit finds the first try. */
 export interface NewRun {
@@ -119,12 +120,17 @@ export function intakeStatements(run: NewRun): { text: string; values: unknown[]
   return [...blobs, { text: INTAKE, values }];
 }
 
-/** Locks the root of the source's tree first: nobody drops that before it is copied. */
-const holding = (copy: string): string => `with tree as materialized (
+/** What the error of a fork says when the tenant's plan does not allow one more run; null for every other error. */
+export function refusalOf(error: unknown): { readonly refused: "full" | "rate"; readonly retry_ms: number } | null {
+  if (!(error instanceof Error) || errorState(error) !== "LH429") return null;
+  const { detail } = error as { readonly detail?: string };
+  return { refused: error.message === "rate" ? "rate" : "full", retry_ms: Number(detail ?? 1_000) };
+}
+
+/** Locks the root first: nobody drops the tree of the source before it is copied. */
+const FORK = `with tree as materialized (
     select r.run_id from longhaul.runs r where r.run_id = (select s.root_id from longhaul.runs s where s.run_id = $2) for key share
-  ) select ${copy} from (select count(*) as n from tree) locked where locked.n >= 0`;
-const FORK = holding("longhaul.fork($1, $2, $3::int[], $4, $5, $6)");
-const REVIVE = holding("longhaul.revive($1, $2, $3::int[], $4, $5, $6, $7)");
+  ) select longhaul.fork($1, $2, $3::int[], $4, $5, $6) from (select count(*) as n from tree) locked where locked.n >= 0`;
 
 /** Copies the journal entries `keep` of `source` into the new run, which starts queued. False when the source is unknown. */
 export async function forkRun(
@@ -157,7 +163,7 @@ export async function reviveRun(
   input: { readonly text: string | null; readonly blob: string | null } | null,
   letterOnly: boolean,
 ): Promise<boolean> {
-  const [row] = await db.query<{ revive: boolean }>(REVIVE, [
+  const [row] = await db.query<{ revive: boolean }>("select longhaul.revive($1, $2, $3::int[], $4, $5, $6, $7)", [
     ...[runId, source, keep, input !== null, input?.text ?? null, input?.blob ?? null, letterOnly],
   ]);
   return row?.revive ?? false;

@@ -276,6 +276,21 @@ describe("fork", () => {
     }
   });
 
+  test("is held to what the tenant's plan allows, as a submit is", async () => {
+    const longhaul = await stage.worker([agent({ name: "waits", run: (ctx) => ctx.signal("go") }), steps([])]);
+    await longhaul.plans.set("one-at-a-time", { unfinishedMax: 1 });
+    await longhaul.tenants.setPlan("modest", "one-at-a-time");
+    const modest = longhaul.tenant("modest");
+    const source = await modest.submit("steps", "x");
+    await source.result();
+    const waiting = await modest.submit("waits", null);
+    await expect(modest.fork(source.runId)).rejects.toMatchObject({ code: "TENANT_FULL", status: 429 });
+    expect(await modest.list()).toHaveLength(2);
+    await modest.signal(waiting.runId, "go");
+    await waiting.result();
+    expect(await (await modest.fork(source.runId)).result()).toHaveLength(3);
+  });
+
   test("after a checkpoint starts from its state", async () => {
     const turns: number[] = [];
     const looper = agent({

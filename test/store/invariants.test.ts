@@ -69,10 +69,10 @@ const BREAKS: Readonly<Record<string, string>> = {
     "insert into longhaul.waits (run_id, key, label) select run_id, 'x', 'x' from longhaul.live where state = 'running'",
   "journal-has-no-gap": "delete from longhaul.journal where seq = 2",
   "values-are-there": "delete from longhaul.blobs",
-  "trees-are-whole":
-    "insert into longhaul.leftovers (run_id, tenant_id) select run_id, tenant_id from longhaul.runs limit 1",
   "letters-are-of-the-dead":
     "insert into longhaul.dead_letters (run_id, tenant_id, agent, queue, code) values (gen_random_uuid(), 't', 'a', 'q', 'Error')",
+  "trees-are-whole":
+    "insert into longhaul.leftovers (run_id, tenant_id) select run_id, tenant_id from longhaul.runs limit 1",
   "nothing-is-orphaned": "insert into longhaul.cancel_cascade values (gen_random_uuid())",
   "accounts-close": "delete from longhaul.outcomes",
 };

@@ -297,10 +297,13 @@ describe("expiry", () => {
 
   test("a run that nobody started in time ends as expired; one that was started goes on", async () => {
     const queue = newId();
-    const past = new Date(Date.now() - 1_000);
-    const [late, started] = await submit(fresh.db, { queue, startBy: past }, { queue, priority: 1, startBy: past });
+    const soon = new Date(Date.now() + 400);
+    const [late, started] = await submit(fresh.db, { queue, startBy: soon }, { queue, priority: 1, startBy: soon });
     const [run] = await claim(fresh.db, { queue, count: 1 });
     expect(run?.run_id).toBe(started?.run_id);
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    // Nobody starts it now, even before it has been ended.
+    expect(await claim(fresh.db, { queue })).toEqual([]);
     for (let more = true; more; ) more = (await look()).did !== null;
     expect(await liveRow(fresh.db, late?.run_id ?? "")).toBeUndefined();
     expect(await liveRow(fresh.db, started?.run_id ?? "")).toMatchObject({ state: "running" });

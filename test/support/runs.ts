@@ -1,7 +1,6 @@
 // Rows for tests that speak to the store directly, without a worker.
 
 import { newId } from "../../src/engine/ids.ts";
-import { pause } from "../../src/engine/timing.ts";
 import { type Claimed, claimRuns } from "../../src/store/claim.ts";
 import type { Database } from "../../src/store/database.ts";
 import { setPlan, setTenantPlan } from "../../src/store/plans.ts";
@@ -68,13 +67,10 @@ export async function aHeldRun(
   const workerId = newId();
   const queue = changes.queue ?? newId();
   const [row] = await submit(db, { ...changes, queue });
-  const wanted = { workerId, queue, build: changes.build ?? "b" };
-  let [run] = await claim(db, wanted);
-  // A claim waits for nobody: while others count runs of the same tenant it gets nothing.
-  for (let tries = 0; run === undefined && tries < 100; tries++) {
-    await pause(5);
-    [run] = await claim(db, wanted);
-  }
+  let run: Claimed | undefined;
+  // A claim waits for nobody: while somebody else counts in the tenant's row, it finds nothing.
+  for (let tries = 0; run === undefined && tries < 100; tries++)
+    [run] = await claim(db, { workerId, queue, build: changes.build ?? "b" });
   if (run === undefined || run.run_id !== row?.run_id) throw new Error("the run could not be claimed");
   return { run, workerId };
 }
