@@ -168,8 +168,8 @@ describe("rotation", () => {
     "of what is no key (%.12s) is refused",
     async (key) => {
       const { keys } = await stage.client();
-      for (const refused of [keys.rotate(key), keys.revoke(key)]) {
-        const error = await rejection(refused);
+      for (const ask of [() => keys.rotate(key), () => keys.revoke(key)]) {
+        const error = await rejection(ask());
         expect(error).toMatchObject({ code: "API_KEY_NOT_FOUND", status: 404 });
         expect(error.message.length).toBeLessThan(100);
       }
