@@ -70,7 +70,7 @@ export function claim(db: Queryable, workerId: string, count: number, leaseMs = 
     bands: BANDS,
     count,
     floors: BANDS.map(() => 0),
-    turns: Math.max(8, Math.ceil(count / 5)),
+    turns: Math.max(4, Math.ceil(count / 5)),
   });
 }
 

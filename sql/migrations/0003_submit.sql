@@ -3,7 +3,7 @@
 -- The lanes for runs that are about to come in, one per asked run and in their order, made where missing. A tenant's plan may say
 -- the band; else the run's agent does.
 create function longhaul.lanes_for(p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[])
-returns int[] language plpgsql set enable_nestloop = on as $$
+returns int[] language plpgsql as $$
 declare found int[];
 begin
   found := longhaul.find_lanes(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
@@ -50,7 +50,7 @@ begin
 end $$;
 
 create function longhaul.find_lanes(p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[])
-returns int[] language plpgsql set enable_nestloop = on set plan_cache_mode = force_generic_plan as $$
+returns int[] language plpgsql as $$
 begin
   return (
     select array_agg((
@@ -67,9 +67,6 @@ returns table (run_id uuid, refused text, retry_ms int) language plpgsql as $$
 #variable_conflict use_column
 declare present timestamptz;
 begin
-  if not exists (select from longhaul.tenants t where t.tenant_id = any(p_tenant) and (t.unfinished_max < 2147483647 or t.submits_per_minute is not null)) then
-    return;
-  end if;
   perform 1 from longhaul.tenants t where t.tenant_id = any(p_tenant) order by t.tenant_id for update;
   present := clock_timestamp();
   return query
@@ -123,7 +120,8 @@ begin
                           and (e.ra is null or e.ra <= clock_timestamp())));
   end if;
 
-  if p_judge then
+  if p_judge and exists (
+    select from longhaul.tenants t where t.tenant_id = any(p_tenant) and (t.unfinished_max < 2147483647 or t.submits_per_minute is not null)) then
     select array_agg(w.run_id), array_agg(w.refused), array_agg(w.retry_ms) into away, away_why, away_ms
       from longhaul.turn_away(p_run, p_parent, p_tenant, p_idempotency) w;
   end if;

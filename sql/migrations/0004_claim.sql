@@ -27,6 +27,14 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
   select c.turn_id, c.tenant_id, c.band, c.vtime, c.place as rank, q.room, 1000000 / q.weight as stride,
          least(q.room, p_k, ceil(2.0 * p_k * q.weight / sum(q.weight) over (partition by c.place))::int) as share
     from cand c join quota q using (tenant_id)
+), hidden as materialized (   -- turns as far back that others hold at this moment: nobody is to get far ahead of them because of that
+  select t.rank, min(t.vtime) filter (where t.turn_id <> all(array(select f.turn_id from per f))) + p_k * 1000000 / count(*) as until
+    from (
+      select x.turn_id, x.vtime, p.place as rank from unnest(p_builds, p_bands, p_floors) with ordinality p(build, band, floor, place)
+       cross join lateral (
+         select t.turn_id, t.vtime from longhaul.turns t
+          where t.queue = p_queue and t.build = p.build and t.band = p.band and t.runnable and t.vtime >= p.floor order by t.vtime limit p_turns) x) t
+   group by t.rank
 ), open as materialized (     -- 3. their open lanes, the most urgent and then the least recently served first
   select p.turn_id, p.tenant_id, p.band, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
     select x.lane_id, x.agent_gate, x.key_gate, x.place from longhaul.lanes x where x.turn_id = p.turn_id and x.open
@@ -51,6 +59,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
          where x.lane_id = w.lane_id order by x.prio, x.run_id limit least(w.share, w.agent_room, w.key_room)) r
   ) y where y.in_turn <= y.share and y.in_tenant <= y.room
         and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
+        and y.vtime + y.in_turn * y.stride <= coalesce((select h.until from hidden h where h.rank = y.rank), 9223372036854775807)
    order by y.rank, y.vtime + y.in_turn * y.stride limit p_k   -- start-time fair queueing (Goyal, Vin, Cheng 1996)
 ), held as materialized (     -- 6. their live rows; one that somebody is cancelling this moment is left to them, one that came too late to the tick
   select l.run_id from longhaul.live l
@@ -91,7 +100,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
      set ready = t.ready - c.n, lanes = t.lanes - c.closed, -- one that had nothing to give when its chance came pays for the look
          vtime = t.vtime + case when c.n = 0 and c.chance then 1 else c.n end * c.stride,
          runnable = t.lanes > c.closed and c.room > c.tn
-    from (select k.turn_id, k.n, k.room, coalesce(k.tn, 0) as tn, k.stride, (select count(*) from pick) < p_k as chance,
+    from (select k.turn_id, k.n, k.room, coalesce(k.tn, 0) as tn, k.stride, (select count(*) from pick) < p_k and not exists (select from hidden h where h.until is not null) as chance,
                  count(o.turn_id) filter (where not o.open)::int as closed
             from counted k left join left_over o using (turn_id) group by k.turn_id, k.n, k.room, k.tn, k.stride) c
    where t.turn_id = c.turn_id and t.turn_id = any(array(select x.turn_id from cand x))

@@ -5,7 +5,7 @@ import type { Claimed } from "../store/claim.ts";
 const ORDERS: readonly (readonly number[])[] = [...Array.from({ length: 7 }, () => [0, 1, 2]), [2, 1, 0]];
 /** Runs that one visit to a tenant's turn takes, where there are enough tenants: fewer locks than one, fairer than many. */
 const QUANTUM = 5;
-const TURNS_MIN = 8;
+const TURNS_MIN = 4;
 /** The fair-share clock moves by this for one run of a tenant of weight 1. */
 const STRIDE = 1_000_000;
 /** Turns may still wake up this far behind the ones that were served last. */
