@@ -1,0 +1,22 @@
+// What a tree of runs may spend. Pure: which limits there are, and what it means that one is reached.
+
+/** The limits of one budget. What is not given is not limited. */
+export interface BudgetLimits {
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  /** US dollars. Needs known prices: a call whose price is unknown is refused. */
+  readonly usd?: number;
+  /** Recorded steps: model calls, tool calls and `ctx.step`s, of the run and every run below it. */
+  readonly steps?: number;
+  /** From the submit on, waiting included, in minutes. */
+  readonly wallMinutes?: number;
+}
+
+/** A budget as an agent, a submit or a spawn declares it. */
+export interface BudgetDeclaration extends BudgetLimits {
+  /** `fail` (default): the run ends with reason `budget_exceeded`. `ask`: it waits for an approval that raises the limit. */
+  readonly onExceeded?: "fail" | "ask";
+}
+
+export const BUDGET_DIMENSIONS = ["inputTokens", "outputTokens", "usd", "steps", "wallMinutes"] as const;
+export type BudgetDimension = (typeof BUDGET_DIMENSIONS)[number];

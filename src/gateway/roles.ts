@@ -1,0 +1,114 @@
+// The contract between the parts of the gateway: what a job is, who serves it, who pays, and who waits.
+import type { AnswerSource, Attribution, CallFailureKind } from "../domain/model-call.ts";
+import type { Spend, TokenUsage } from "../domain/usage.ts";
+
+/** Where a call can go: a provider of the configuration and one of its models. */
+export interface Target {
+  /** Name in the configuration: `openai`. */
+  readonly provider: string;
+  /** The provider's own name of the model: `gpt-5-mini`. */
+  readonly model: string;
+}
+
+/** What a call is thought to use, before it is made. `outputTokens` is the real `max_tokens`, or what this model usually gives. */
+export interface Estimate {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+/** What a target gave. */
+export interface Sent<R> {
+  readonly result: R;
+  readonly usage: TokenUsage;
+  /** Lower-case response headers, for what they say about limits. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** From sending to the first part, in milliseconds; null when it did not stream. */
+  readonly firstChunkMs: number | null;
+}
+
+/** One attempt at one target. */
+export interface Attempt {
+  readonly target: Target;
+  /** 1 for the first attempt of the call, over all its targets. */
+  readonly number: number;
+  /** Fires on cancel, on time-out, and when nothing came for too long. */
+  readonly abort: AbortSignal;
+  /** The stream is alive: call it for every part that arrives, so that the idle watchdog stays quiet. */
+  alive(): void;
+}
+
+/** One logical call, whoever serves it in the end. `send` may run several times, on several targets; it rejects with whatever went wrong. */
+export interface Job<R> {
+  readonly kind: "chat" | "embedding";
+  /** UTF-8 bytes of everything that goes in. */
+  readonly inputBytes: number;
+  /** `max_tokens` as the caller set it; null when it did not. */
+  readonly maxOutputTokens: number | null;
+  /** Tools are offered: a routing rule may look at it. */
+  readonly hasTools: boolean;
+  /** Canonical text of the request without the model: what makes two calls identical. Null: never cached nor coalesced. */
+  readonly identity: string | null;
+  send(attempt: Attempt): Promise<Sent<R>>;
+  /** An attempt that had already shown something to the caller is given up; what follows replaces it. False: that is not possible. */
+  reset?(attempt: Attempt): boolean;
+  /** To and from what the cache keeps. Without them the job is not cached. */
+  readonly codec?: { encode(result: R): string; decode(text: string): R };
+}
+
+/** Who pays, for one call after another. The engine's host pays from the run's budget tree, the HTTP endpoint from a key's or none. */
+export interface Payer {
+  /**
+   * Sets aside what the call may cost. Rejects with BUDGET_EXCEEDED; may take its time while others of the tree have it set aside.
+   * Answers the largest output that still fits when the estimate's does not but a smaller useful one does.
+   */
+  reserve(need: Spend): Promise<void>;
+  /** What an attempt really used, or gives everything back with NO_SPEND. May be called once for each `reserve`. */
+  settle(reserved: Spend, actual: Spend): void;
+}
+
+/** Who waits. In a run the run itself sleeps, holding no slot; over HTTP a long wait is refused. */
+export interface Waiter {
+  /** The longest wait in place, in milliseconds. */
+  readonly holdMs: number;
+  /** Asked for more than `holdMs`: never resolves, or rejects with what says "come back then". */
+  postpone(untilMs: number, reason: string): Promise<never>;
+}
+
+export interface CallOptions {
+  /** An alias, or `provider/model`. */
+  readonly model: string;
+  readonly attribution: Attribution;
+  readonly abort: AbortSignal;
+  readonly payer: Payer | null;
+  readonly waiter: Waiter;
+  /** The same for every attempt of the same logical call, across crashes: books its place in a quota's line, and finds what a dead
+   * process left open. */
+  readonly callKey: string;
+  /** Milliseconds for which an equal answer will do; null: always ask. */
+  readonly cacheMs?: number | null;
+  /** Share the answer of an identical call in flight. Default: when `cacheMs` is set. */
+  readonly coalesce?: boolean;
+}
+
+/** A call that has been made. */
+export interface Performed<R> {
+  readonly result: R;
+  readonly target: Target;
+  readonly source: AnswerSource;
+  readonly usage: TokenUsage;
+  readonly spend: Spend;
+  readonly attempts: number;
+  readonly latencyMs: number;
+  readonly firstChunkMs: number | null;
+}
+
+/** What went wrong with an attempt, classified. */
+export interface CallFailure {
+  readonly kind: CallFailureKind;
+  /** When the provider says to come back, in milliseconds since 1970 on this process's clock; null when it does not. */
+  readonly readyAtMs: number | null;
+  /** HTTP status, where there was one. */
+  readonly status: number | null;
+  /** One line for people. */
+  readonly message: string;
+}
