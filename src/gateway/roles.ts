@@ -19,7 +19,8 @@ export interface Estimate {
 /** What a target gave. */
 export interface Sent<R> {
   readonly result: R;
-  readonly usage: TokenUsage;
+  /** Null when the provider did not say, or said what cannot be: the estimate counts. */
+  readonly usage: TokenUsage | null;
   /** Lower-case response headers, for what they say about limits. */
   readonly headers: Readonly<Record<string, string>>;
   /** From sending to the first part, in milliseconds; null when it did not stream. */
@@ -46,6 +47,8 @@ export interface Job<R> {
   readonly maxOutputTokens: number | null;
   /** Tools are offered: a routing rule may look at it. */
   readonly hasTools: boolean;
+  /** It gives signs of life before it is whole. */
+  readonly streams: boolean;
   /** Canonical text of the request without the model: what makes two calls identical. Null: never cached nor coalesced. */
   readonly identity: string | null;
   send(attempt: Attempt): Promise<Sent<R>>;
