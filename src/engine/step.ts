@@ -13,6 +13,8 @@ import { type Scope, unlessClosed } from "./scope.ts";
 
 export interface StepSpec {
   readonly name: string;
+  /** Tells it from others of its name by what it is about, not by their order: see Scope.open. */
+  readonly mark?: string;
   /** Encoded, or null. */
   readonly input: string | null;
   readonly retry: RetryPolicy;
@@ -26,7 +28,7 @@ export const insideStep = new AsyncLocalStorage<{ readonly key: string; readonly
 
 /** Gives the recorded outcome, or runs the body until there is one. */
 export async function performStep(execution: Execution, scope: Scope, spec: StepSpec): Promise<unknown> {
-  const { key, done } = scope.open(spec.name);
+  const { key, done } = scope.open(spec.name, spec.mark);
   try {
     const hash = spec.input === null ? null : hashInput(spec.input);
     const recorded = execution.replay.find(key);

@@ -97,9 +97,9 @@ async function framesOf(
   return frames;
 }
 
-/** A step's name, as the graph's node: its key, where the first of its name needs no number. */
+/** A step's name, as the graph's node: its key, where the first of its name needs no number, and what is told apart by a mark none at all. */
 function nodeOf(event: RunEvent): string {
-  return (event.key ?? "step").replace(/#1$/, "");
+  return (event.key ?? "step").replace(/@[^/@#]*#\d+$/, "").replace(/#1$/, "");
 }
 
 function taskOf(event: RunEvent, outcome: Record<string, unknown>): Record<string, unknown> {
