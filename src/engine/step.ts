@@ -15,6 +15,8 @@ export interface StepSpec {
   readonly name: string;
   /** Tells it from others of its name by what it is about, not by their order: see Scope.open. */
   readonly mark?: string;
+  /** Told the step's key, whether it is recorded or not. */
+  readonly onKey?: (key: string) => void;
   /** Encoded, or null. */
   readonly input: string | null;
   readonly retry: RetryPolicy;
@@ -29,6 +31,7 @@ export const insideStep = new AsyncLocalStorage<{ readonly key: string; readonly
 /** Gives the recorded outcome, or runs the body until there is one. */
 export async function performStep(execution: Execution, scope: Scope, spec: StepSpec): Promise<unknown> {
   const { key, done } = scope.open(spec.name, spec.mark);
+  spec.onKey?.(key);
   try {
     const hash = spec.input === null ? null : hashInput(spec.input);
     const recorded = execution.replay.find(key);
