@@ -25,6 +25,11 @@ export function chatJob(request: ChatRequest, modelOf: (target: Target) => Promi
     headers: undefined,
     includeRawChunks: undefined,
   });
+  let hasShown = false;
+  const show = (part: LanguageModelV3StreamPart, attempt: Attempt): void => {
+    hasShown ||= isContent(part);
+    onPart?.(part, attempt);
+  };
   return {
     kind: "chat",
     inputBytes: Buffer.byteLength(identity),
@@ -36,11 +41,15 @@ export function chatJob(request: ChatRequest, modelOf: (target: Target) => Promi
       encode: (reply) => encodeValue(reply),
       decode: (text) => decodeValue(text) as ChatReply,
     },
-    reset: (attempt) => onReset?.(attempt) ?? true,
+    hasShown: () => hasShown,
+    reset: (attempt) => {
+      hasShown = false;
+      return onReset?.(attempt) ?? true;
+    },
     send: async (attempt) => {
       const model = await modelOf(attempt.target);
       const call = { ...options, abortSignal: attempt.abort };
-      return stream ? streamed(model, call, attempt, onPart) : whole(model, call);
+      return stream ? streamed(model, call, attempt, onPart === undefined ? undefined : show) : whole(model, call);
     },
   };
 }
