@@ -1,28 +1,28 @@
 // One attempt at one target: written down before it goes out, watched while it is out, paid for whatever becomes of it.
-import type { CallFacts, CallOutcome } from "../domain/calls.ts";
+import type { CallOutcome, OpenedCall } from "../domain/calls.ts";
 import { NO_SPEND, NO_TOKENS, type Spend, type TokenUsage } from "../domain/usage.ts";
-import type { Booking, Parts, Price, Route } from "./parts.ts";
+import { classify } from "./classify.ts";
+import { type Parts, sizeOf } from "./parts.ts";
+import type { Price } from "./prices.ts";
+import { limitSignals } from "./limit-signals.ts";
+import type { Reservation } from "./quota.ts";
 import type { Attempt, CallFailure, CallOptions, Estimate, Job, Sent, Target } from "./roles.ts";
+import type { Route } from "./route.ts";
 import { TruncatedStream } from "./truncated-stream.ts";
 import { isSickness } from "./verdict.ts";
 import { watched } from "./watchdog.ts";
 
-/** A target that may be asked now: money is set aside, and the limits let it through. */
+/** A target that may be asked now: money is set aside, and its limits let the call through. */
 export interface Chosen {
   readonly target: Target;
   readonly estimate: Estimate;
+  readonly price: Price;
   readonly need: Spend;
-  readonly booking: Extract<Booking, { is: "go" }>;
+  readonly reservation: Reservation;
 }
 
 export type AttemptEnd<R> =
-  | {
-      readonly is: "done";
-      readonly sent: Sent<R>;
-      readonly usage: TokenUsage;
-      readonly price: Price;
-      readonly ms: number;
-    }
+  | { readonly is: "done"; readonly sent: Sent<R>; readonly usage: TokenUsage; readonly spend: Spend }
   | { readonly is: "failed"; readonly failure: CallFailure; readonly error: unknown; readonly attempt: Attempt };
 
 /** @throws what is not a failure of the target: the caller's abort, no budget, a postponement */
@@ -34,80 +34,88 @@ export async function attemptOnce<R>(
   chosen: Chosen,
   number: number,
 ): Promise<AttemptEnd<R>> {
-  const { target, estimate, need, booking } = chosen;
-  const { payer } = options;
-  const facts: CallFacts = {
-    callKey: options.callKey,
-    attribution: options.attribution,
-    alias: route.alias,
-    provider: target.provider,
-    model: target.model,
-    attempt: number,
-    estimate: need,
-  };
-  let call: Awaited<ReturnType<typeof payer.open>>;
-  try {
-    call = await payer.open(facts);
-  } catch (error) {
-    payer.settle(need, NO_SPEND);
-    booking.release(NO_TOKENS);
-    parts.breakers.report(target, "neutral");
-    throw error;
-  }
+  const call = await open(parts, options, route, chosen, number);
+  const { target } = chosen;
   const startMs = performance.now();
-  const limits = { timeoutMs: route.timeoutMs, openMs: job.streams ? route.idleMs : null, idleMs: route.idleMs };
+  const { timeoutMs, idleMs } = route.policy;
   let attempt: Attempt = { target, number, abort: options.abort, alive: () => undefined };
   try {
-    const sent = await watched(limits, options.abort, (abort, alive) => {
-      attempt = { target, number, abort, alive };
-      return job.send(attempt);
-    });
-    const ms = performance.now() - startMs;
-    const usage = sent.usage ?? usageFrom(estimate);
-    const price = await parts.price(target, usage);
-    payer.settle(need, { ...usage, nanoUsd: price.nanoUsd, steps: 0 });
-    call.succeeded(outcomeOf(usage, price, ms, sent.firstChunkMs));
-    booking.release(usage);
-    parts.breakers.report(target, "success");
-    parts.limiter.observe(target, sent.headers);
-    if (sent.usage !== null) parts.learn(target, job, options.attribution.feature, sent.usage);
-    return { is: "done", sent, usage, price, ms };
+    const sent = await watched(
+      { timeoutMs, openMs: job.streams ? idleMs : null, idleMs },
+      options.abort,
+      (abort, alive) => {
+        attempt = { target, number, abort, alive };
+        return job.send(attempt);
+      },
+    );
+    const usage = sent.usage ?? { ...NO_TOKENS, ...chosen.estimate };
+    const spend = settle(options, chosen, usage);
+    call.succeeded(outcomeOf(chosen, usage, spend, startMs, sent.firstChunkMs));
+    chosen.reservation.release(sent.usage, limitSignals(sent.headers));
+    parts.breakers.report(target, "succeeded");
+    if (sent.usage !== null)
+      parts.estimator.learn(target, sizeOf(job, options.attribution.feature), sent.usage);
+    return { is: "done", sent, usage, spend };
   } catch (error) {
-    const ms = performance.now() - startMs;
-    const failure = parts.classify(error);
-    // What may have been used is paid for: a stream that broke off had its input read, and so had a request that was given up.
-    const usage = usageOfFailure(failure, error, estimate, options.abort.aborted);
-    const price = await parts.price(target, usage);
-    payer.settle(need, { ...usage, nanoUsd: price.nanoUsd, steps: 0 });
-    call.failed(failure.kind, outcomeOf(usage, price, ms, null));
-    booking.release(usage);
-    parts.breakers.report(target, options.abort.aborted || !isSickness(failure.kind) ? "neutral" : "failure");
-    if (options.abort.aborted) throw options.abort.reason;
+    const nowMs = Date.now();
+    const failure = classify(error, { nowMs, abort: attempt.abort, began: job.hasShown?.() ?? false });
+    const usage = usageOfFailure(failure, error, chosen.estimate);
+    const spend = settle(options, chosen, usage);
+    call.failed(failure?.kind ?? "cancelled", outcomeOf(chosen, usage, spend, startMs, null));
+    chosen.reservation.release(usage);
+    parts.breakers.report(target, failure !== null && isSickness(failure.kind) ? "failed" : "neutral");
+    if (failure === null) throw options.abort.aborted ? options.abort.reason : error;
     return { is: "failed", failure, error, attempt };
   }
 }
 
-function usageFrom({ inputTokens, outputTokens }: Estimate): TokenUsage {
-  return { ...NO_TOKENS, inputTokens, outputTokens };
-}
-
-/** A refusal costs nothing. What was cut off in its course costs its input and what had come of the output. */
-function usageOfFailure(failure: CallFailure, error: unknown, estimate: Estimate, aborted: boolean): TokenUsage {
-  if (error instanceof TruncatedStream) {
-    return { ...NO_TOKENS, inputTokens: estimate.inputTokens, outputTokens: Math.ceil(error.partial.length / 4) };
+async function open(
+  { breakers }: Parts,
+  { payer, callKey, attribution }: CallOptions,
+  route: Route,
+  { target, need, reservation }: Chosen,
+  attempt: number,
+): Promise<OpenedCall> {
+  try {
+    return await payer.open({ ...{ callKey, attribution, alias: route.alias, attempt, estimate: need }, ...target });
+  } catch (error) {
+    payer.settle(need, NO_SPEND);
+    reservation.release("unused");
+    breakers.report(target, "neutral");
+    throw error;
   }
-  const cutOff =
-    aborted || failure.kind === "truncated_stream" || (failure.kind === "transient" && failure.status === null);
-  return cutOff ? { ...NO_TOKENS, inputTokens: estimate.inputTokens } : NO_TOKENS;
 }
 
-function outcomeOf(usage: TokenUsage, price: Price, ms: number, firstChunkMs: number | null): CallOutcome {
+function settle({ payer }: CallOptions, { need, price }: Chosen, usage: TokenUsage): Spend {
+  const { inputTokens, outputTokens } = usage;
+  const spend = { inputTokens, outputTokens, nanoUsd: price.cost(usage), steps: 0 };
+  payer.settle(need, spend);
+  return spend;
+}
+
+/**
+ * A refusal costs nothing. What was cut off in its course costs its input, and what had come of the output: the provider had
+ * read the one and written the other.
+ */
+function usageOfFailure(failure: CallFailure | null, error: unknown, estimate: Estimate): TokenUsage {
+  const { inputTokens } = estimate;
+  if (error instanceof TruncatedStream)
+    return { ...NO_TOKENS, inputTokens, outputTokens: Math.ceil(Buffer.byteLength(error.partial) / 4) };
+  const wasCutOff = failure === null || failure.kind === "truncated_stream";
+  const mayHaveRun = failure?.kind === "transient" && failure.status === null;
+  return wasCutOff || mayHaveRun ? { ...NO_TOKENS, inputTokens } : NO_TOKENS;
+}
+
+function outcomeOf(
+  { price }: Chosen,
+  usage: TokenUsage,
+  { nanoUsd }: Spend,
+  startMs: number,
+  firstChunkMs: number | null,
+): CallOutcome {
+  const latencyMs = Math.round(performance.now() - startMs);
   return {
-    usage,
-    nanoUsd: price.nanoUsd,
-    confidence: price.confidence,
-    source: "provider",
-    latencyMs: Math.round(ms),
+    ...{ usage, nanoUsd, confidence: price.confidence, source: "provider", latencyMs },
     firstChunkMs: firstChunkMs === null ? null : Math.round(firstChunkMs),
   };
 }
