@@ -15,6 +15,7 @@ export function toProgram(agent: AnyAgent): Program {
       activeMs: limits.activeMinutes === undefined ? null : limits.activeMinutes * 60_000,
       entries: limits.steps ?? JOURNAL_ENTRIES_MAX,
     },
+    budget: agent.budget,
     run(execution, input) {
       const run = { generation: execution.replay.generation, restoredAsked: false, began: null };
       return Promise.resolve(agent.run(new Context(execution, execution.root, run), input as never));

@@ -657,4 +657,23 @@ export const catalogue = {
     hint: "Its own error stands above, on standard error; `longhaul worker` with the same settings shows it alone.",
     retryable: true,
   },
+  // --- budgets
+  BUDGET_EXCEEDED: {
+    status: 402,
+    message: "Budget {budget} allows {limit} {unit}: {spent} are spent, and {asked} more were asked for.",
+    hint: "Raise the limit, retry the run, which has a fresh budget of its own then, or declare it with onExceeded: 'ask'.",
+    retryable: false,
+  },
+  BUDGET_INVALID: {
+    status: 422,
+    message: "The budget of {where} cannot be used: {problem}.",
+    hint: "{fix}",
+    retryable: false,
+  },
+  BUDGET_NOT_FOUND: {
+    status: 404,
+    message: "There is no budget {budget}.",
+    hint: "A run that declares a budget has one with the run's own id.",
+    retryable: false,
+  },
 } as const satisfies Record<string, CatalogueEntry>;
