@@ -657,4 +657,10 @@ export const catalogue = {
     hint: "Its own error stands above, on standard error; `longhaul worker` with the same settings shows it alone.",
     retryable: true,
   },
+  QUOTA_IMPOSSIBLE: {
+    status: 422,
+    message: "The call counts {amount} against {quota}, of which there are never more than {limit}.",
+    hint: "Make the call smaller (a shorter prompt, a lower maxOutputTokens), send it to another model, or raise the limit in gateway.providers if the provider allows more.",
+    retryable: false,
+  },
 } as const satisfies Record<string, CatalogueEntry>;
