@@ -674,10 +674,14 @@ export const catalogue = {
     status: 404,
     message: "There is no budget {budget}.",
     hint: "A run that declares a budget has one with the run's own id.",
+    retryable: false,
+  },
   QUOTA_IMPOSSIBLE: {
     status: 422,
     message: "The call counts {amount} against {quota}, of which there are never more than {limit}.",
     hint: "Make the call smaller (a shorter prompt, a lower maxOutputTokens), send it to another model, or raise the limit in gateway.providers if the provider allows more.",
+    retryable: false,
+  },
   MODEL_ANSWER_BROKEN: {
     status: 502,
     message: "The answer of {model} broke off: {problem}.",
