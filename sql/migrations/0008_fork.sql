@@ -14,11 +14,13 @@ begin
     array[r.tenant_id], array[r.agent], array[r.build], array[r.queue],
     array[(select t.band from longhaul.lanes n join longhaul.turns t using (turn_id) where n.lane_id = r.lane_id)], array[r.concurrency_key], array[r.priority], array[null::uuid], array[false],
     array[null::text], array[null::text], array[case when p_new_input then p_input else r.input end],
-    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], true) s;
+    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz],
+    array[null::text], array[null::uuid], true) s;
   if why is not null then raise exception '%', why using errcode = 'LH429', detail = wait_ms; end if;
   insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob, at)
   select p_new, k.place, 0, j.kind, j.key, j.body, j.blob, j.at
     from unnest(p_keep) with ordinality k(seq, place) join longhaul.journal j on j.run_id = p_source and j.seq = k.seq;
+  perform longhaul.budget_fork(p_new, p_source);
   update longhaul.live x set journal_seq = coalesce(cardinality(p_keep), 0), claim_seq = coalesce(cardinality(p_keep), 0) where x.run_id = p_new;
   return true;
 end $$;

@@ -1,6 +1,8 @@
 // How an agent is declared: a name, the shapes of what goes in and out, its limits, and an ordinary async function.
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { BANDS } from "../domain/band.ts";
+import type { BudgetDeclaration } from "../domain/budget.ts";
+import { checkBudget } from "../domain/budget-check.ts";
 import { fail } from "../domain/errors.ts";
 import { checkName } from "../domain/key.ts";
 import type { Agent, AgentConcurrency, AgentLimits, Band, Ctx } from "./ctx.ts";
@@ -13,6 +15,8 @@ export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   /** Any Standard Schema (Zod, Valibot, ArkType…). Validated at submit, before anything is stored. */
   readonly input?: I;
   readonly limits?: AgentLimits;
+  /** What each of its runs may spend, with every run below it. Default: what its parent or its tenant may. */
+  readonly budget?: BudgetDeclaration;
   /** Queue its runs go to unless the submit says otherwise. Default `default`. */
   readonly queue?: string;
   /** How many runs may be in flight at once: in all, or also for each tenant and key. A number is the limit in all. Default unlimited. */
@@ -28,7 +32,7 @@ type SubmittedOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferInput<I
 /**
  * Declares an agent.
  *
- * @throws AGENT_INVALID when the name or the limits are not usable.
+ * @throws AGENT_INVALID when the name or the limits are not usable, BUDGET_INVALID.
  */
 export function agent<const I extends StandardSchemaV1 | undefined = undefined, O = unknown>(
   definition: AgentDefinition<I, O>,
@@ -57,6 +61,7 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
     description: definition.description ?? null,
     schema: definition.input ?? null,
     limits: definition.limits ?? {},
+    budget: checkBudget(`agent ${definition.name}`, definition.budget),
     queue: definition.queue ?? "default",
     concurrency,
     band: definition.band ?? null,

@@ -1,5 +1,6 @@
 // The `ctx` of one scope: turns what an agent's code asks for into the engine's verbs.
 import type { Verdict } from "../domain/approval.ts";
+import type { BudgetView } from "../domain/budget.ts";
 import { durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
@@ -8,11 +9,13 @@ import { encodeValue } from "../domain/value.ts";
 import { spawnChildren } from "../engine/children.ts";
 import type { Execution } from "../engine/execution.ts";
 import { newId } from "../engine/ids.ts";
-import { checkpoint, emit, recordValue, setState } from "../engine/record.ts";
+import { insideStep } from "../engine/inside-step.ts";
+import { checkpoint, emit, recordPartial, recordValue, setState } from "../engine/record.ts";
 import type { Scope } from "../engine/scope.ts";
-import { insideStep, performStep } from "../engine/step.ts";
+import { performStep } from "../engine/step.ts";
 import { performTransaction } from "../engine/transaction.ts";
 import { ask, sleep, waitForSignal } from "../engine/wait.ts";
+import { viewBudget } from "../store/budget-view.ts";
 import { embed } from "./ai/embed.ts";
 import { AI_HOST, type AiHost, type ModelGateway } from "./ai/host.ts";
 import { DurableModel } from "./ai/model.ts";
@@ -221,6 +224,21 @@ export class Context implements Ctx {
 
   emit(name: string, payload?: unknown): void {
     emit(this.#execution, this.#scope, checkKey("event name", name), payload, insideStep.getStore()?.key ?? null);
+  }
+
+  async budget(): Promise<BudgetView | null> {
+    this.#begin("budget", "budget");
+    const { claim, owner } = this.#execution;
+    const spec = {
+      ...{ name: "budget", input: null, retry: resolveRetry(undefined), timeoutMs: null, counted: false },
+      body: () => viewBudget(owner.committer.db, claim.budget_id),
+    };
+    return (await performStep(this.#execution, this.#scope, spec)) as BudgetView | null;
+  }
+
+  partial(value: unknown): void {
+    this.#outside("partial");
+    recordPartial(this.#execution, this.#scope, value);
   }
 
   now(): number {

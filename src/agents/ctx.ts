@@ -3,6 +3,7 @@ import type { LanguageModelV3 } from "@ai-sdk/provider";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Verdict } from "../domain/approval.ts";
 import type { Band } from "../domain/band.ts";
+import type { BudgetDeclaration, BudgetView } from "../domain/budget.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
@@ -41,6 +42,7 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly description: string | null;
   readonly schema: StandardSchemaV1 | null;
   readonly limits: AgentLimits;
+  readonly budget: BudgetDeclaration | null;
   readonly queue: string;
   readonly concurrency: AgentConcurrency;
   readonly band: Band | null;
@@ -90,6 +92,8 @@ export interface SpawnOptions {
   readonly priority?: number;
   /** Goes on without its parent: not awaited at the end, not cancelled with it. Default false. */
   readonly detached?: boolean;
+  /** A slice of what this run may spend, never more. The stricter of this and the child's own holds. */
+  readonly budget?: BudgetDeclaration;
 }
 
 export interface MapOptions {
@@ -188,6 +192,11 @@ export interface Ctx {
   restored<T>(): T | undefined;
   /** A custom event for whoever streams this run. */
   emit(name: string, payload?: unknown): void;
+
+  /** What may be spent, is spent and is left of the nearest budget above this run, as of now, recorded; null when there is none. */
+  budget(): Promise<BudgetView | null>;
+  /** What this run has so far: its outcome keeps the last one if the run fails, also because a budget is spent. */
+  partial(value: unknown): void;
 
   /** Milliseconds since 1970, recorded. */
   now(): number;

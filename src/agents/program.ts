@@ -17,6 +17,7 @@ export function toProgram(agent: AnyAgent, gateway: ModelGateway | null): Progra
       activeMs: limits.activeMinutes === undefined ? null : limits.activeMinutes * 60_000,
       entries: limits.steps ?? JOURNAL_ENTRIES_MAX,
     },
+    budget: agent.budget,
     run(execution, input) {
       const run = { generation: execution.replay.generation, restoredAsked: false, began: null, gateway };
       return Promise.resolve(agent.run(new Context(execution, execution.root, run), input as never));

@@ -156,6 +156,17 @@ export const STREAM_CLIENT_BUFFER_BYTES_MAX = 1 * MIB;
 export const WORKER_SLOTS_DEFAULT = 64;
 export const WORKER_SLOTS_MAX = 10_000;
 
+// Budgets.
+
+/** What a budget's tokens and steps can be limited to: more is no limit, and sums of it must fit the database. */
+export const BUDGET_COUNT_MAX = 1_000_000_000_000;
+/** The same for US dollars. */
+export const BUDGET_USD_MAX = 1_000_000_000;
+/** The same for the time from the submit on, in minutes: ten years. */
+export const BUDGET_WALL_MINUTES_MAX = 5_256_000;
+/** A run's name for what it waits for is shown: not more of it than this, in characters. */
+export const WAIT_REASON_CHARS_MAX = 300;
+
 // Models and tools.
 
 /** Tool calls in one reply of a model: more is a model that has lost its way. */

@@ -1,4 +1,5 @@
 // What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
+import { abandonCalls } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
 import { forgetMinutes } from "../store/traffic.ts";
@@ -12,6 +13,8 @@ const MINUTE_MS = 60_000;
 /** A concurrency key that nobody has used for so long costs a row no more. */
 const IDLE_MS = 10 * MINUTE_MS;
 const IDLE_BATCH = 1_000;
+/** A model call from outside of runs that nobody has closed for so long never will be: its process died. */
+const CALL_MS_MAX = 60 * MINUTE_MS;
 /** How old the counts of a worker may be before others see them. */
 const TRAFFIC_MS = 10_000;
 
@@ -24,6 +27,7 @@ export function chores(
     { everyMs: TRAFFIC_MS, run: flushTraffic },
     { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
     { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
+    { everyMs: IDLE_MS, run: () => abandonCalls(db, CALL_MS_MAX, IDLE_BATCH) },
     {
       everyMs: MINUTE_MS,
       async run() {

@@ -138,3 +138,5 @@ export function generationPrefix(generation: number): string {
 
 /** Where a checkpoint keeps the state of a run without a thread: no name has this form, because `#` would follow. */
 export const KEPT_STATE = "(state)";
+/** And what the code had so far. */
+export const KEPT_PARTIAL = "(partial)";

@@ -2,7 +2,7 @@
 import type { LanguageModelV3, LanguageModelV3CallOptions, LanguageModelV3StreamPart } from "@ai-sdk/provider";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import { Assembly } from "./assemble.ts";
-import { canonicalText } from "./identity.ts";
+import { callIdentity } from "./call-identity.ts";
 import { type ChatReply, replyOf } from "./reply.ts";
 import type { Attempt, Job, Sent, Target } from "./roles.ts";
 import { usageOf } from "./usage.ts";
@@ -19,15 +19,15 @@ export interface ChatRequest {
 
 export function chatJob(request: ChatRequest, modelOf: (target: Target) => Promise<LanguageModelV3>): Job<ChatReply> {
   const { options, stream, onPart, onReset } = request;
-  const identity = canonicalText({
-    ...options,
-    abortSignal: undefined,
-    headers: undefined,
-    includeRawChunks: undefined,
-  });
+  const identity = callIdentity("chat", options);
+  let hasShown = false;
+  const show = (part: LanguageModelV3StreamPart, attempt: Attempt): void => {
+    hasShown ||= isContent(part);
+    onPart?.(part, attempt);
+  };
   return {
     kind: "chat",
-    inputBytes: Buffer.byteLength(identity),
+    inputBytes: Buffer.byteLength(identity ?? JSON.stringify(options.prompt)),
     maxOutputTokens: options.maxOutputTokens ?? null,
     hasTools: (options.tools?.length ?? 0) > 0,
     streams: stream,
@@ -36,11 +36,15 @@ export function chatJob(request: ChatRequest, modelOf: (target: Target) => Promi
       encode: (reply) => encodeValue(reply),
       decode: (text) => decodeValue(text) as ChatReply,
     },
-    reset: (attempt) => onReset?.(attempt) ?? true,
+    hasShown: () => hasShown,
+    reset: (attempt) => {
+      hasShown = false;
+      return onReset?.(attempt) ?? true;
+    },
     send: async (attempt) => {
       const model = await modelOf(attempt.target);
       const call = { ...options, abortSignal: attempt.abort };
-      return stream ? streamed(model, call, attempt, onPart) : whole(model, call);
+      return stream ? streamed(model, call, attempt, onPart === undefined ? undefined : show) : whole(model, call);
     },
   };
 }

@@ -1,7 +1,7 @@
 // An embedding call as a job of the gateway.
 import type { EmbeddingModelV3, EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
 import { decodeValue, encodeValue } from "../domain/value.ts";
-import { canonicalText } from "./identity.ts";
+import { callIdentity } from "./call-identity.ts";
 import type { Job, Target } from "./roles.ts";
 
 export interface EmbeddingReply {
@@ -12,7 +12,7 @@ export function embeddingJob(
   options: EmbeddingModelV3CallOptions,
   modelOf: (target: Target) => Promise<EmbeddingModelV3>,
 ): Job<EmbeddingReply> {
-  const identity = canonicalText({ values: options.values, providerOptions: options.providerOptions });
+  const identity = callIdentity("embedding", options);
   return {
     kind: "embedding",
     inputBytes: options.values.reduce((sum, value) => sum + Buffer.byteLength(value), 0),

@@ -1,4 +1,5 @@
 // Watches over one attempt: gives it up when it takes too long as a whole, or when nothing has come for too long.
+import { AttemptTimeout } from "./timeout.ts";
 
 export interface WatchdogLimits {
   /** For the whole attempt, in milliseconds. */
@@ -7,16 +8,6 @@ export interface WatchdogLimits {
   readonly openMs: number | null;
   /** Between two signs of life, in milliseconds. */
   readonly idleMs: number;
-}
-
-export class AttemptTimeout extends Error {
-  override readonly name = "AttemptTimeout";
-  readonly what: "timeout" | "idle";
-
-  constructor(what: "timeout" | "idle", ms: number) {
-    super(what === "timeout" ? `no reply within ${ms} ms` : `nothing came for ${ms} ms`);
-    this.what = what;
-  }
 }
 
 /**
@@ -40,7 +31,7 @@ export async function watched<T>(
   };
   const onOuter = (): void => giveUp(outer.reason);
   outer.addEventListener("abort", onOuter, { once: true });
-  const total = setTimeout(() => giveUp(new AttemptTimeout("timeout", limits.timeoutMs)), limits.timeoutMs);
+  const total = setTimeout(() => giveUp(new AttemptTimeout("attempt", limits.timeoutMs)), limits.timeoutMs);
   // Told often, asked seldom: a part only writes down when it came, and one timer looks.
   let lastMs = performance.now();
   let opened = false;

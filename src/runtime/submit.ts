@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { AnyAgent } from "../agents/ctx.ts";
 import { validInput } from "../agents/schema.ts";
 import { bandNumber } from "../domain/band.ts";
+import { budgetRow, checkBudget, strictest } from "../domain/budget-check.ts";
 import { durationMs } from "../domain/duration.ts";
 import { fail, type LonghaulError } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
@@ -93,6 +94,7 @@ async function newRun(
   input: unknown,
   options: SubmitOptions,
 ): Promise<NewRun> {
+  const budget = strictest(agent.budget, checkBudget("the submit", options.budget));
   const value = encodeValue(await validInput(agent, input));
   const isLarge = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
   const runAt = startOf(installation, options);
@@ -129,6 +131,8 @@ async function newRun(
     metadata: plainJson("metadata", options.metadata ?? {}),
     runAt,
     startBy: startByOf(installation, options, runAt),
+    budget: budget === null ? null : budgetRow(budget),
+    budgetAbove: null,
   };
 }
 

@@ -34,6 +34,10 @@ export interface NewRun {
   readonly runAt: Date | null;
   /** It ends as `expired` when nobody has started it by then. */
   readonly startBy: Date | null;
+  /** A budget of its own (budgetRow in domain/budget-check.ts), or null. */
+  readonly budget: string | null;
+  /** The budget that this one, or the run itself, draws on: its parent's nearest. Null: its tenant's. */
+  readonly budgetAbove: string | null;
 }
 
 export interface Submitted {
@@ -48,7 +52,7 @@ export interface Submitted {
 
 const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::boolean[], $7::uuid[],
   $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::smallint[], $15::uuid[], $16::boolean[], $17::text[],
-  $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::timestamptz[], true)`;
+  $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::timestamptz[], $25::text[], $26::uuid[], true)`;
 
 /**
  * Stores a batch of runs and makes them claimable, in one statement. Answers one row per asked run. Runs without a parent are held to
@@ -84,6 +88,8 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
       column("metadata"),
       column("runAt"),
       column("startBy"),
+      column("budget"),
+      column("budgetAbove"),
     ],
     "lh_submit",
     column("apart"),
@@ -91,8 +97,8 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
 }
 
 const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, queue, band, key, priority, thread_id, input, input_blob, options, metadata, run_at,
-  start_by)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14, $15)`;
+  start_by, budget)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14, $15, $16)`;
 
 const INTAKE_APART = "insert into longhaul.blobs (tenant_id, hash, body) values ($1, $2, $3) on conflict do nothing";
 
@@ -114,6 +120,7 @@ export function intakeStatements(run: NewRun): { text: string; values: unknown[]
     run.metadata,
     run.runAt,
     run.startBy,
+    run.budget,
   ];
   const { apart } = run;
   const blobs = apart === undefined ? [] : [{ text: INTAKE_APART, values: [apart.tenant, apart.hash, apart.body] }];
