@@ -658,6 +658,18 @@ export const catalogue = {
     retryable: true,
   },
   // --- models and tools in agents
+  AGENTS_ITEM_UNSUPPORTED: {
+    status: 422,
+    message: "The OpenAI Agents SDK asked for {what}, which goes to OpenAI's own servers alone.",
+    hint: "Use function tools and text, pictures or files by address; for hosted tools run the SDK with its own provider inside a step.",
+    retryable: false,
+  },
+  AGENTS_MODEL_MISSING: {
+    status: 422,
+    message: "An agent of the OpenAI Agents SDK names no model.",
+    hint: "Give the agent a `model`, or the second argument of agentsModelProvider one for all: an alias, or provider/model.",
+    retryable: false,
+  },
   CHAT_TURNS_EXCEEDED: {
     status: 422,
     message: "Agent {agent} has asked its model {turns} times in one run and is not done.",

@@ -2,9 +2,9 @@
 import type { CallOutcome, OpenedCall } from "../domain/calls.ts";
 import { NO_SPEND, NO_TOKENS, type Spend, type TokenUsage } from "../domain/usage.ts";
 import { classify } from "./classify.ts";
+import { limitSignals } from "./limit-signals.ts";
 import { type Parts, sizeOf } from "./parts.ts";
 import type { Price } from "./prices.ts";
-import { limitSignals } from "./limit-signals.ts";
 import type { Reservation } from "./quota.ts";
 import type { Attempt, CallFailure, CallOptions, Estimate, Job, Sent, Target } from "./roles.ts";
 import type { Route } from "./route.ts";
@@ -53,8 +53,7 @@ export async function attemptOnce<R>(
     call.succeeded(outcomeOf(chosen, usage, spend, startMs, sent.firstChunkMs));
     chosen.reservation.release(sent.usage, limitSignals(sent.headers));
     parts.breakers.report(target, "succeeded");
-    if (sent.usage !== null)
-      parts.estimator.learn(target, sizeOf(job, options.attribution.feature), sent.usage);
+    if (sent.usage !== null) parts.estimator.learn(target, sizeOf(job, options.attribution.feature), sent.usage);
     return { is: "done", sent, usage, spend };
   } catch (error) {
     const nowMs = Date.now();

@@ -104,7 +104,10 @@ export class Gateway {
   /** Aliases, then the providers that can be called. */
   models(): { id: string; provider: string | null; alias: boolean }[] {
     const aliases = [...this.settings.aliases.keys()].map((id) => ({ id, provider: null, alias: true }));
-    return [...aliases, ...this.#providers.usable().map((provider) => ({ id: `${provider}/*`, provider, alias: false }))];
+    return [
+      ...aliases,
+      ...this.#providers.usable().map((provider) => ({ id: `${provider}/*`, provider, alias: false })),
+    ];
   }
 
   /** Whether the limits have room for a run's needs now, booking nothing: the first target of the model counts. */
@@ -117,6 +120,12 @@ export class Gateway {
 
   /** Sends what is still to be told. */
   async close(): Promise<void> {
-    await Promise.all([this.#ledger.close(), this.#quotas.close(), this.#breakers.close(), this.#answers.close(), this.#experience.close()]);
+    await Promise.all([
+      this.#ledger.close(),
+      this.#quotas.close(),
+      this.#breakers.close(),
+      this.#answers.close(),
+      this.#experience.close(),
+    ]);
   }
 }

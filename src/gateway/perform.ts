@@ -53,7 +53,10 @@ async function shared<R>(
       ...{ usage: NO_TOKENS, nanoUsd: 0n, confidence: "exact", source, latencyMs, firstChunkMs: null },
     });
     const result = codec.decode(role.text);
-    return { ...{ result, target, source, usage: NO_TOKENS, spend: NO_SPEND, attempts: 0, latencyMs }, firstChunkMs: null };
+    return {
+      ...{ result, target, source, usage: NO_TOKENS, spend: NO_SPEND, attempts: 0, latencyMs },
+      firstChunkMs: null,
+    };
   }
   try {
     const performed = await new Endeavour(parts, job, options, route).run();

@@ -13,14 +13,20 @@ export function durableTools<T extends Readonly<Record<string, object>>>(
   options: ToolsOptions,
 ): T {
   const watch = watchOf(options);
-  for (const name of Object.keys(options.tools ?? {}))
-    if (!Object.hasOwn(tools, name))
-      throw fail("TOOL_INVALID", { tool: name, problem: "there are options for it, but no such tool" });
+  checkOptionNames(options, (name) => Object.hasOwn(tools, name));
   const wrapped = Object.entries(tools).map(([name, tool]) => {
     const declared = declaredTool(name, tool as AnyTool, options.tools?.[name] ?? {});
     return [name, declared === null ? tool : wrap(host, tool, declared, watch)] as const;
   });
   return Object.fromEntries(wrapped) as T;
+}
+
+/** @throws TOOL_INVALID */
+export function checkOptionNames({ tools = {} }: ToolsOptions, exists: (name: string) => boolean): void {
+  for (const name of Object.keys(tools)) {
+    if (!exists(name))
+      throw fail("TOOL_INVALID", { tool: name, problem: "there are options for it, but no such tool" });
+  }
 }
 
 /** @throws TOOL_INVALID */
