@@ -2,8 +2,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { v7 as uuidv7 } from "uuid";
 import type { CallFacts, CallOutcome, OpenedCall } from "../domain/calls.ts";
-import { exceeded } from "../domain/exceeded.ts";
 import { fail } from "../domain/errors.ts";
+import { exceeded } from "../domain/exceeded.ts";
 import type { Spend } from "../domain/usage.ts";
 import { type Account, type Closing, closeCalls, type NewCall, openCall } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
