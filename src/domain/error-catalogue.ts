@@ -875,4 +875,16 @@ export const catalogue = {
     hint: "{fix}",
     retryable: false,
   },
+  PARTIAL_STREAM: {
+    status: 502,
+    message: "The answer of {model} broke off after a part of it was shown: {problem}.",
+    hint: "Ask again; in a run, leave out live: true, so that a broken answer can be replaced.",
+    retryable: false,
+  },
+  QUOTA_WAIT: {
+    status: 429,
+    message: "The call may go in {wait}: it waits for {reason}.",
+    hint: "Come back then, or make the call in a run, which waits by itself and holds no slot.",
+    retryable: true,
+  },
 } as const satisfies Record<string, CatalogueEntry>;

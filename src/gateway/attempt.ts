@@ -2,12 +2,11 @@
 import type { CallOutcome, OpenedCall } from "../domain/calls.ts";
 import { NO_SPEND, NO_TOKENS, type Spend, type TokenUsage } from "../domain/usage.ts";
 import { classify } from "./classify.ts";
-import { limitSignals } from "./limit-signals.ts";
-import { type Parts, sizeOf } from "./parts.ts";
+import { type Booking, type Parts, sizeOf } from "./parts.ts";
 import type { Price } from "./prices.ts";
-import type { Reservation } from "./quota.ts";
 import type { Attempt, CallFailure, CallOptions, Estimate, Job, Sent, Target } from "./roles.ts";
 import type { Route } from "./route.ts";
+import { readSignals } from "./signals.ts";
 import { TruncatedStream } from "./truncated-stream.ts";
 import { isSickness } from "./verdict.ts";
 import { watched } from "./watchdog.ts";
@@ -18,7 +17,7 @@ export interface Chosen {
   readonly estimate: Estimate;
   readonly price: Price;
   readonly need: Spend;
-  readonly reservation: Reservation;
+  readonly booking: Extract<Booking, { is: "go" }>;
 }
 
 export type AttemptEnd<R> =
@@ -51,8 +50,9 @@ export async function attemptOnce<R>(
     const usage = sent.usage ?? { ...NO_TOKENS, ...chosen.estimate };
     const spend = settle(options, chosen, usage);
     call.succeeded(outcomeOf(chosen, usage, spend, startMs, sent.firstChunkMs));
-    chosen.reservation.release(sent.usage, limitSignals(sent.headers));
-    parts.breakers.report(target, "succeeded");
+    chosen.booking.release(sent.usage);
+    parts.limiter.observe(target, readSignals(sent.headers, Date.now()).limits);
+    parts.breakers.report(target, "success");
     if (sent.usage !== null) parts.estimator.learn(target, sizeOf(job, options.attribution.feature), sent.usage);
     return { is: "done", sent, usage, spend };
   } catch (error) {
@@ -61,8 +61,8 @@ export async function attemptOnce<R>(
     const usage = usageOfFailure(failure, error, chosen.estimate);
     const spend = settle(options, chosen, usage);
     call.failed(failure?.kind ?? "cancelled", outcomeOf(chosen, usage, spend, startMs, null));
-    chosen.reservation.release(usage);
-    parts.breakers.report(target, failure !== null && isSickness(failure.kind) ? "failed" : "neutral");
+    chosen.booking.release(usage);
+    parts.breakers.report(target, failure !== null && isSickness(failure.kind) ? "failure" : "neutral");
     if (failure === null) throw options.abort.aborted ? options.abort.reason : error;
     return { is: "failed", failure, error, attempt };
   }
@@ -72,14 +72,14 @@ async function open(
   { breakers }: Parts,
   { payer, callKey, attribution }: CallOptions,
   route: Route,
-  { target, need, reservation }: Chosen,
+  { target, need, booking }: Chosen,
   attempt: number,
 ): Promise<OpenedCall> {
   try {
     return await payer.open({ ...{ callKey, attribution, alias: route.alias, attempt, estimate: need }, ...target });
   } catch (error) {
     payer.settle(need, NO_SPEND);
-    reservation.release("unused");
+    booking.release(NO_TOKENS);
     breakers.report(target, "neutral");
     throw error;
   }

@@ -68,7 +68,7 @@ export class Endeavour<R> {
     const isOver = verdict === "stop" || first === undefined || this.#counted >= this.#route.policy.attempts;
     if (isOver) throw this.#error(error);
     this.#takeBack(target, end);
-    if (verdict === "limit") await this.#parts.quotas.block(target, this.#blockedMs(failure));
+    if (verdict === "limit") this.#parts.limiter.block(target, this.#blockedUntilMs(failure));
     else if (verdict === "again" && first === target) await this.#breathe(failure);
     return [first, ...others];
   }
@@ -99,8 +99,10 @@ export class Endeavour<R> {
       throw fail("PARTIAL_STREAM", { model: nameOf(target), problem: failure.message }, { cause: error });
   }
 
-  #blockedMs({ readyAtMs }: CallFailure): number {
-    return readyAtMs === null ? limitBackoffMs(this.#inARow?.failures ?? 1) : Math.max(0, readyAtMs - Date.now());
+  /** On the database's clock; a provider tells its time on this process's. */
+  #blockedUntilMs({ readyAtMs }: CallFailure): number {
+    const forMs = readyAtMs === null ? limitBackoffMs(this.#inARow?.failures ?? 1) : readyAtMs - Date.now();
+    return this.#parts.clock.now() + Math.max(0, forMs);
   }
 
   async #breathe({ readyAtMs }: CallFailure): Promise<void> {

@@ -3,8 +3,8 @@ import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
 import { fail } from "../domain/errors.ts";
 import { readBudget } from "../store/budgets.ts";
 import type { Database } from "../store/database.ts";
-import { type Answers, openAnswers } from "./answers.ts";
-import { type Breakers, openBreakers } from "./breaker.ts";
+import { Answers } from "./answers.ts";
+import { Breakers } from "./breaker.ts";
 import { type ChatRequest, chatJob } from "./chat.ts";
 import { type EmbeddingReply, embeddingJob } from "./embedding.ts";
 import { Estimator } from "./estimate.ts";
@@ -14,12 +14,13 @@ import type { Parts } from "./parts.ts";
 import { perform } from "./perform.ts";
 import { Prices } from "./prices.ts";
 import { Providers } from "./providers.ts";
-import { type Headroom, openQuotas, type QuotaBook } from "./quota.ts";
+import { type Headroom, Quotas } from "./quota.ts";
 import type { ChatReply } from "./reply.ts";
 import type { CallOptions, Job, Payer, Performed } from "./roles.ts";
 import { routeOf } from "./route.ts";
 import type { GatewaySettings } from "./settings.ts";
-import { guardedTokenizer } from "./tokenizer.ts";
+import { Settlement } from "./settlement.ts";
+import { GuardedTokenizer } from "./tokenizer.ts";
 
 export interface GatewayOptions {
   readonly db: Database;
@@ -46,7 +47,8 @@ export class Gateway {
   readonly #db: Database;
   readonly #parts: Parts;
   readonly #providers: Providers;
-  readonly #quotas: QuotaBook;
+  readonly #settlement: Settlement;
+  readonly #quotas: Quotas;
   readonly #breakers: Breakers;
   readonly #answers: Answers;
   readonly #experience: Experience;
@@ -56,16 +58,18 @@ export class Gateway {
     this.settings = settings;
     this.#db = db;
     this.#providers = new Providers(settings, env === undefined ? {} : { env });
-    this.#quotas = openQuotas({ db, providers: [...settings.providers.values()], log });
-    this.#breakers = openBreakers({ db });
-    this.#answers = openAnswers({ db });
+    this.#settlement = new Settlement({ db, log });
+    const shared = { db, settlement: this.#settlement, clock, log };
+    this.#quotas = new Quotas({ ...shared, providers: settings.providers.values() });
+    this.#breakers = new Breakers(shared);
+    this.#answers = new Answers({ db, log });
     this.#ledger = new Ledger(db);
-    const estimator = new Estimator(settings.outputTokensDefault, guardedTokenizer(settings.tokenizer, log));
+    const estimator = new Estimator(settings.outputTokensDefault, tokenizerOf(settings, log));
     this.#experience = new Experience(db, estimator);
     this.#parts = {
       ...{ settings, clock, estimator, log },
       prices: new Prices(settings),
-      quotas: this.#quotas,
+      limiter: this.#quotas,
       breakers: this.#breakers,
       answers: this.#answers,
     };
@@ -120,12 +124,14 @@ export class Gateway {
 
   /** Sends what is still to be told. */
   async close(): Promise<void> {
-    await Promise.all([
-      this.#ledger.close(),
-      this.#quotas.close(),
-      this.#breakers.close(),
-      this.#answers.close(),
-      this.#experience.close(),
-    ]);
+    await Promise.all([this.#ledger.close(), this.#quotas.close(), this.#breakers.close(), this.#answers.close()]);
+    await Promise.all([this.#settlement.close(), this.#experience.close()]);
   }
+}
+
+function tokenizerOf({ tokenizer }: GatewaySettings, log: Parts["log"]): GuardedTokenizer | null {
+  if (tokenizer === null) return null;
+  return new GuardedTokenizer(tokenizer, (problem, error) =>
+    log("warn", "gateway.tokenizer is not usable", { problem, error }),
+  );
 }

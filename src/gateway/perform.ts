@@ -43,16 +43,16 @@ async function shared<R>(
   const startMs = performance.now();
   const { attribution, abort } = options;
   const [target] = route.targets;
-  const all = JSON.stringify([job.kind, route.targets.map(nameOf), identity]);
-  const role = await parts.answers.seek({ tenant: attribution.tenant, identity: all, cacheMs, coalesce, abort });
-  if (role.is === "answer") {
+  const key = JSON.stringify([job.kind, route.targets.map(nameOf), identity]);
+  const part = await parts.answers.lead({ tenant: attribution.tenant, key, cacheMs, coalesce, abort });
+  if (part.is === "answer") {
     const latencyMs = Math.round(performance.now() - startMs);
-    const { source } = role;
+    const { source } = part;
     options.payer.note({
       ...{ callKey: options.callKey, attribution, alias: route.alias, ...target, attempt: 0, estimate: NO_SPEND },
       ...{ usage: NO_TOKENS, nanoUsd: 0n, confidence: "exact", source, latencyMs, firstChunkMs: null },
     });
-    const result = codec.decode(role.text);
+    const result = codec.decode(part.text);
     return {
       ...{ result, target, source, usage: NO_TOKENS, spend: NO_SPEND, attempts: 0, latencyMs },
       firstChunkMs: null,
@@ -60,10 +60,10 @@ async function shared<R>(
   }
   try {
     const performed = await new Endeavour(parts, job, options, route).run();
-    await role.lead.give(codec.encode(performed.result));
+    await part.publish(codec.encode(performed.result));
     return performed;
   } catch (error) {
-    await role.lead.giveUp();
+    await part.withdraw();
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { AttemptTimeout, watched } from "../../src/gateway/watchdog.ts";
+import { AttemptTimeout } from "../../src/gateway/timeout.ts";
+import { watched } from "../../src/gateway/watchdog.ts";
 
 const never = new AbortController().signal;
 const hang = () => new Promise<never>(() => undefined);
@@ -18,20 +19,20 @@ test("work that hangs and does not listen is given up after the whole time, and 
     told = abort;
     return hang();
   });
-  await expect(given).rejects.toMatchObject({ name: "AttemptTimeout", what: "timeout" });
+  await expect(given).rejects.toMatchObject({ name: "AttemptTimeout", phase: "attempt" });
   expect(told?.aborted).toBe(true);
   expect(told?.reason).toBeInstanceOf(AttemptTimeout);
 });
 
 test("a stream that never opens, or falls silent after it opened, is given up as idle", async () => {
   const limits = { timeoutMs: 60_000, openMs: 30, idleMs: 30 };
-  await expect(watched(limits, never, hang)).rejects.toMatchObject({ what: "idle" });
+  await expect(watched(limits, never, hang)).rejects.toMatchObject({ phase: "idle" });
   await expect(
     watched({ ...limits, openMs: 60_000 }, never, async (_, alive) => {
       alive();
       return hang();
     }),
-  ).rejects.toMatchObject({ what: "idle" });
+  ).rejects.toMatchObject({ phase: "idle" });
 });
 
 test("signs of life keep it going for longer than the silence it may keep", async () => {
