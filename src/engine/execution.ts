@@ -15,6 +15,7 @@ import { Replay } from "./replay.ts";
 import type { OwnerOf, ProgramOf } from "./roles.ts";
 import { generationPrefix, KEPT_STATE, Scope, Turns } from "./scope.ts";
 import { type Mode, Stay, type StopReason } from "./stay.ts";
+import { RunTokens } from "./tokens.ts";
 import { Values } from "./values.ts";
 import { Waits } from "./waits.ts";
 
@@ -45,6 +46,8 @@ export class Execution {
   /** Kept across `ctx.state.set`, so that a read needs no query. */
   threadState: unknown;
   readonly values: Values;
+  /** What its steps write while they run. */
+  readonly tokens: RunTokens;
   readonly #stay: Stay;
   #doubted = false;
   /** Something was recorded since the claim. */
@@ -75,6 +78,7 @@ export class Execution {
     this.openChildren = new Map(this.replay.openChildren);
     this.childrenCount = this.replay.childrenBefore;
     this.values = new Values(owner.committer, claim.tenant_id, (error) => this.#unreadable(error));
+    this.tokens = new RunTokens(owner.tokens, this);
     this.waits = new Waits(this);
     this.activeTime = new ActiveTime(program.limits.activeMs, () => this.stop("timeout", "run_timeout"));
     this.mailbox = this.#makeMailbox();

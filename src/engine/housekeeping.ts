@@ -1,6 +1,7 @@
 // What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
+import { sweepTokens } from "../store/tokens.ts";
 import { forgetMinutes } from "../store/traffic.ts";
 
 export interface Chore {
@@ -14,6 +15,8 @@ const IDLE_MS = 10 * MINUTE_MS;
 const IDLE_BATCH = 1_000;
 /** How old the counts of a worker may be before others see them. */
 const TRAFFIC_MS = 10_000;
+/** What a dead worker has streamed and nobody has replaced since. */
+const DEAD_TOKENS_MS = 10 * MINUTE_MS;
 
 export function chores(
   db: Database,
@@ -23,6 +26,7 @@ export function chores(
   return [
     { everyMs: TRAFFIC_MS, run: flushTraffic },
     { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
+    { everyMs: DEAD_TOKENS_MS, run: () => sweepTokens(db, DEAD_TOKENS_MS) },
     { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
     {
       everyMs: MINUTE_MS,

@@ -2,6 +2,7 @@
 import type { Message } from "../domain/message.ts";
 import type { Committer } from "./commit.ts";
 import type { DatabaseClock } from "./timing.ts";
+import type { LiveTokens } from "./tokens.ts";
 
 export interface ProgramLimits {
   readonly children: number;
@@ -34,6 +35,7 @@ export type Standing = "trusted" | "doubtful" | "gone";
 export interface OwnerOf<Run> {
   readonly committer: Committer;
   readonly clock: DatabaseClock;
+  readonly tokens: LiveTokens;
   readonly settings: ExecutionSettings;
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
   /** The run waits; its live function may be kept warm. */

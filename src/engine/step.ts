@@ -10,6 +10,7 @@ import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Execution } from "./execution.ts";
 import { metaOf } from "./replay.ts";
 import { type Scope, unlessClosed } from "./scope.ts";
+import { StepStream } from "./step-stream.ts";
 
 export interface StepSpec {
   readonly name: string;
@@ -18,7 +19,7 @@ export interface StepSpec {
   readonly retry: RetryPolicy;
   /** Null: none. */
   readonly timeoutMs: number | null;
-  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string }) => unknown;
+  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string; stream: StepStream }) => unknown;
 }
 
 /** The step whose body is running here, so that a verb called inside of it can be told apart. */
@@ -70,7 +71,10 @@ async function attempts(
   for (;;) {
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    const outcome = await execution.during(() => attempt(execution, scope, key, hash, spec, failed + 1), key);
+    const stream = new StepStream(execution, key, failed + 1);
+    const outcome = await execution
+      .during(() => attempt(execution, scope, key, hash, spec, stream), key)
+      .finally(() => stream.end());
     if (outcome === STOPPED) return execution.never();
     if (outcome.done) return outcome.value;
     failed += 1;
@@ -92,14 +96,15 @@ async function attempt(
   key: string,
   hash: string | null,
   spec: StepSpec,
-  number: number,
+  stream: StepStream,
 ): Promise<Outcome | typeof STOPPED> {
+  const number = stream.attempt;
   const startedMs = performance.now();
-  const result = await runBody(execution, scope, key, spec, number);
+  const result = await runBody(execution, scope, key, spec, stream);
   const ms = Math.round(performance.now() - startedMs);
   const meta = `${hash === null ? "" : `"h":"${hash}",`}"n":${number},"ms":${ms}`;
   if ("encoded" in result) {
-    await execution.journal.append(KIND.step, key, meta, result.encoded);
+    await execution.journal.append(KIND.step, key, meta + stream.recordWith(result.value), result.encoded);
     return { done: true, value: decodeValue(result.encoded) };
   }
   // A body that failed because it was told to stop has not failed: it runs again where the run goes on.
@@ -122,8 +127,9 @@ async function runBody(
   scope: Scope,
   key: string,
   spec: StepSpec,
-  attempt: number,
-): Promise<{ encoded: string } | { failure: Failure }> {
+  stream: StepStream,
+): Promise<{ encoded: string; value: unknown } | { failure: Failure }> {
+  const { attempt } = stream;
   const timeout = spec.timeoutMs === null ? null : new AbortController();
   let abort: AbortSignal | undefined;
   const info = {
@@ -134,6 +140,7 @@ async function runBody(
     },
     attempt,
     idempotencyKey: `${execution.runId}/${key}`,
+    stream,
   };
   const timers: NodeJS.Timeout[] = [];
   try {
@@ -141,7 +148,7 @@ async function runBody(
     const value = await (timeout === null
       ? running
       : Promise.race([running, tooLate(execution, key, spec, timeout, timers)]));
-    return { encoded: encodeValue(value) };
+    return { encoded: encodeValue(value), value };
   } catch (error) {
     return { failure: toFailure(timeout?.signal.aborted === true ? timeout.signal.reason : error) };
   } finally {
