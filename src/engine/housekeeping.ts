@@ -2,6 +2,7 @@
 import { abandonCalls } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
+import { sweepTokens } from "../store/tokens.ts";
 import { forgetMinutes } from "../store/traffic.ts";
 
 export interface Chore {
@@ -17,6 +18,8 @@ const IDLE_BATCH = 1_000;
 const CALL_MS_MAX = 60 * MINUTE_MS;
 /** How old the counts of a worker may be before others see them. */
 const TRAFFIC_MS = 10_000;
+/** What a dead worker has streamed and nobody has replaced since. */
+const DEAD_TOKENS_MS = 10 * MINUTE_MS;
 
 export function chores(
   db: Database,
@@ -26,6 +29,7 @@ export function chores(
   return [
     { everyMs: TRAFFIC_MS, run: flushTraffic },
     { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
+    { everyMs: DEAD_TOKENS_MS, run: () => sweepTokens(db, DEAD_TOKENS_MS) },
     { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
     { everyMs: IDLE_MS, run: () => abandonCalls(db, CALL_MS_MAX, IDLE_BATCH) },
     {

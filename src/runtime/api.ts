@@ -5,6 +5,7 @@ import type { BudgetDeclaration, BudgetLimits, BudgetView } from "../domain/budg
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import type { Keys } from "./keys-api.ts";
 import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
 import type { LoadAlert, LoadReport, ScaleOptions, ScaleReport } from "./load-views.ts";
@@ -56,6 +57,7 @@ export interface RunHandle<Out = unknown> {
   /** Waits for the end. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */
   result(options?: WaitForOptions): Promise<Out>;
   events(options?: EventsOptions): AsyncIterable<RunEvent>;
+  events(options: EventsOptions & { readonly tokens: boolean }): AsyncIterable<RunEvent | TokenEvent>;
   cancel(reason?: string): Promise<CancelVerdict>;
 }
 
@@ -223,6 +225,8 @@ export interface Tenant {
   wait(runId: string, options?: WaitForOptions): Promise<RunResult>;
   /** Every journaled event once and in order, from `after`; ends after the last. */
   stream(runId: string, options?: EventsOptions): AsyncIterable<RunEvent>;
+  /** With `tokens`: between them what steps are writing at the moment, best effort. */
+  stream(runId: string, options: EventsOptions & { readonly tokens: boolean }): AsyncIterable<RunEvent | TokenEvent>;
   get(runId: string): Promise<Run | null>;
   inspect(runId: string): Promise<RunDetail | null>;
   list(filter?: ListRuns): Promise<Run[]>;

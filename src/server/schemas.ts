@@ -170,6 +170,8 @@ export const scaleQuery = z.object({
 export const joinQuery = z.object({
   cancel_on_disconnect: flag.optional(),
   stream_mode: z.array(z.enum(STREAM_MODES)).min(1).optional(),
+  /** Of the journal's own stream: also what steps are writing. */
+  tokens: flag.optional(),
 });
 
 export const cancelQuery = z.object({ wait: flag.optional(), action: z.enum(["interrupt", "rollback"]).optional() });
