@@ -1,6 +1,8 @@
 // What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
+import { forgetAnswers, forgetRecentRuns } from "../store/answers.ts";
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
+import { forgetQuotas } from "../store/quotas.ts";
 import { forgetMinutes } from "../store/traffic.ts";
 
 export interface Chore {
@@ -12,6 +14,8 @@ const MINUTE_MS = 60_000;
 /** A concurrency key that nobody has used for so long costs a row no more. */
 const IDLE_MS = 10 * MINUTE_MS;
 const IDLE_BATCH = 1_000;
+/** Shared answers and runs that are dropped at once. */
+const FORGET_BATCH = 1_000;
 /** How old the counts of a worker may be before others see them. */
 const TRAFFIC_MS = 10_000;
 
@@ -24,6 +28,9 @@ export function chores(
     { everyMs: TRAFFIC_MS, run: flushTraffic },
     { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
     { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
+    { everyMs: IDLE_MS, run: () => forgetQuotas(db) },
+    { everyMs: MINUTE_MS, run: () => untilFew(() => forgetAnswers(db, FORGET_BATCH)) },
+    { everyMs: MINUTE_MS, run: () => untilFew(() => forgetRecentRuns(db, FORGET_BATCH)) },
     {
       everyMs: MINUTE_MS,
       async run() {
@@ -32,6 +39,11 @@ export function chores(
       },
     },
   ];
+}
+
+/** Goes on while a whole batch was dropped. */
+async function untilFew(forget: () => Promise<number>): Promise<void> {
+  while ((await forget()) === FORGET_BATCH);
 }
 
 /** Does those chores whose time has come, one after the other. The first times are spread, so that workers started together take turns. */

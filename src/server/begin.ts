@@ -82,8 +82,14 @@ export function submitOptions(threadId: string | null, body: RunCreate, key: str
     ...(typeof body.priority === "number" ? { priority: body.priority } : {}),
     ...(typeof body.concurrency_key === "string" ? { concurrencyKey: body.concurrency_key } : {}),
     ...(typeof body.start_within_seconds === "number" ? { startWithin: { seconds: body.start_within_seconds } } : {}),
+    ...(typeof body.dedupe_seconds === "number" ? { dedupe: dedupeOf(body.dedupe_seconds) } : {}),
     ...(key === undefined ? {} : { idempotencyKey: key }),
   };
+}
+
+/** 0: not even if the agent says so. */
+function dedupeOf(seconds: number): NonNullable<SubmitOptions["dedupe"]> {
+  return seconds > 0 && { ttl: { seconds } };
 }
 
 /** Kept with the run and given back as its `kwargs`. The input is not: it is stored once, with the run itself. */
