@@ -45,6 +45,7 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly queue: string;
   readonly concurrency: AgentConcurrency;
   readonly band: Band | null;
+  readonly dedupe: { readonly ttl: DurationInput } | null;
   readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
   /** Never present: carries the type of the input. */
   readonly "~input"?: In;

@@ -15,6 +15,11 @@ export interface SubmitOptions {
   readonly runId?: string;
   /** One run per key and tenant; the same key with another request is refused (IDEMPOTENCY_MISMATCH). */
   readonly idempotencyKey?: string;
+  /**
+   * A run of the same agent, input, thread and configuration that was submitted not longer ago stands for this one: while it is under way, and
+   * when it has succeeded. `false`: not even if the agent says so. Not for submits with a `runId`, an `idempotencyKey` or a `tx`.
+   */
+  readonly dedupe?: { readonly ttl: DurationInput } | false;
   readonly threadId?: string;
   /** When the thread has an active run: wait in its line (default), refuse (THREAD_BUSY), or stop the active one first. */
   readonly ifBusy?: "enqueue" | "reject" | "interrupt";

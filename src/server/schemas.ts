@@ -90,6 +90,11 @@ export const runCreate = z.object({
     .min(0)
     .max(DURATION_MS_MAX / 1_000)
     .nullish(),
+  dedupe_seconds: z
+    .number()
+    .min(0)
+    .max(DURATION_MS_MAX / 1_000)
+    .nullish(),
   durability: z.enum(["sync", "async", "exit"]).nullish(),
   feedback_keys: z.array(z.string()).nullish(),
 });

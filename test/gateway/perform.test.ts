@@ -8,8 +8,8 @@ import type { GatewayConfig } from "../../src/gateway/config.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { CallOptions, Waiter } from "../../src/gateway/roles.ts";
 import { type Database, openDatabase } from "../../src/store/database.ts";
-import type { FakeProvider } from "../support/fake-provider/handle.ts";
 import { startFakeProvider } from "../support/fake-provider/fake-provider.ts";
+import type { FakeProvider } from "../support/fake-provider/handle.ts";
 import { FAKE_KEY } from "../support/fake-provider/settings.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 
@@ -146,7 +146,9 @@ test("a limit of an hour is the waiter's business, for every process, until it i
 });
 
 test("who is overloaded is asked again, then the next one serves", async () => {
-  const { gateway, a, b } = gatewayFor(({ a, b }) => ({ models: { smart: { try: [`${a}/gpt-5`, `${b}/gpt-5-mini`] } } }));
+  const { gateway, a, b } = gatewayFor(({ a, b }) => ({
+    models: { smart: { try: [`${a}/gpt-5`, `${b}/gpt-5-mini`] } },
+  }));
   fake.behave({ rules: [{ when: { model: "gpt-5" }, reply: { fault: "overloaded" } }] });
   const done = await chat(gateway, "smart");
   expect(done.target).toEqual({ provider: b, model: "gpt-5-mini" });
@@ -283,7 +285,9 @@ test("equal calls share one answer in flight, and later ones have it from the ca
 test("an answer that failed is not kept for others", async () => {
   const { gateway, a } = gatewayFor();
   fake.behave({ rules: [{ times: 1, reply: { fault: "bad_request" } }], reply: { text: "fine" } });
-  await expect(chat(gateway, `${a}/gpt-5`, { cacheMs: 60_000 })).rejects.toMatchObject({ code: "MODEL_REQUEST_REFUSED" });
+  await expect(chat(gateway, `${a}/gpt-5`, { cacheMs: 60_000 })).rejects.toMatchObject({
+    code: "MODEL_REQUEST_REFUSED",
+  });
   expect((await chat(gateway, `${a}/gpt-5`, { cacheMs: 60_000 })).source).toBe("provider");
 });
 
