@@ -1,23 +1,20 @@
 // What a run tells the gateway with each of its calls: who asks, who pays, who waits, and when to stop.
 import { durationMs } from "../../domain/duration.ts";
 import { Postponed } from "../../domain/postponed.ts";
-import type { CallOptions } from "../../gateway/roles.ts";
-
-/** Waits no longer than this happen in place; for longer ones the run sleeps. */
-const HOLD_MS = 8_000;
-
-import type { AiHost } from "./host.ts";
+import type { RunAccount } from "../../engine/account.ts";
+import type { CallOptions, Payer } from "../../gateway/roles.ts";
+import { type AiHost, gatewayOf } from "./host.ts";
 import type { EmbedOptions, ModelOptions } from "./options.ts";
 
 /** Calls of a step's body. The key of the call is the step's, so that every attempt at it, in whatever process, is known for the same. */
 export function callOptions(
-  { execution }: AiHost,
+  host: AiHost,
   model: string,
   step: { readonly idempotencyKey: string },
   abort: AbortSignal,
   { feature, cache, coalesce }: Pick<ModelOptions & EmbedOptions, "feature" | "cache" | "coalesce">,
 ): CallOptions {
-  const { claim, runId } = execution;
+  const { claim, runId, account } = host.execution;
   return {
     model,
     attribution: {
@@ -29,10 +26,25 @@ export function callOptions(
       feature: feature ?? null,
     },
     abort,
-    payer: execution.account,
-    waiter: { holdMs: HOLD_MS, postpone: async (untilMs, reason) => Promise.reject(new Postponed(untilMs, reason)) },
+    payer: payerOf(account),
+    waiter: {
+      holdMs: gatewayOf(host).settings.holdMs,
+      // A long wait is the run's: it sleeps as a row, and the step's body runs again then.
+      postpone: (untilMs, reason) => Promise.reject(new Postponed(untilMs, reason)),
+    },
     callKey: step.idempotencyKey,
     cacheMs: cache === undefined ? null : durationMs(cache),
     ...(coalesce === undefined ? {} : { coalesce }),
+  };
+}
+
+function payerOf(account: RunAccount): Payer {
+  return {
+    limits: account.limits,
+    reserve: (need) => account.reserve(need),
+    settle: (reserved, actual) => account.settle(reserved, actual),
+    open: (call) => account.open(call),
+    note: ({ usage, nanoUsd, confidence, source, latencyMs, firstChunkMs, ...facts }) =>
+      account.note(facts, { usage, nanoUsd, confidence, source, latencyMs, firstChunkMs }),
   };
 }

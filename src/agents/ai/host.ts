@@ -11,6 +11,7 @@ import type { Ctx } from "../ctx.ts";
 
 /** What the verbs use of the process's gateway. */
 export interface ModelGateway {
+  readonly settings: { readonly holdMs: number };
   chat(request: ChatRequest, options: CallOptions): Promise<Performed<ChatReply>>;
   embed(options: EmbeddingModelV3CallOptions, call: CallOptions): Promise<Performed<EmbeddingReply>>;
 }
