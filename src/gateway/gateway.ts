@@ -102,7 +102,7 @@ export class Gateway {
     if (budgetId === null) return this.#ledger.payer(null, false);
     const budget = await readBudget(this.#db, tenant, budgetId);
     if (budget === null) throw fail("BUDGET_NOT_FOUND", { budget: budgetId });
-    return this.#ledger.payer(budgetId, budget.limits.usd !== undefined);
+    return this.#ledger.payer(budgetId, budget.limits.nanoUsd !== null);
   }
 
   /** Aliases, then the providers that can be called. */
@@ -124,8 +124,8 @@ export class Gateway {
 
   /** Sends what is still to be told. */
   async close(): Promise<void> {
-    await Promise.all([this.#ledger.close(), this.#quotas.close(), this.#breakers.close(), this.#answers.close()]);
-    await Promise.all([this.#settlement.close(), this.#experience.close()]);
+    await Promise.all([this.#ledger.close(), this.#quotas.close(), this.#answers.close()]);
+    await Promise.all([this.#settlement.flush(), this.#experience.close()]);
   }
 }
 
