@@ -2,6 +2,7 @@
 import type { Claim } from "../lab/claim.ts";
 import { agentCost } from "./agent.ts";
 import { approvals } from "./approvals.ts";
+import { asyncAgents } from "./async-agents.ts";
 import { idle } from "./idle.ts";
 import { loadSignals } from "./load-signals.ts";
 import { peers } from "./peers.ts";
@@ -23,4 +24,6 @@ import { tokens } from "./tokens.ts";
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, tokens, simulator, peers];
 const ofTheQueue = [loadSignals, queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
-export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, soak];
+const ofModels = [asyncAgents];
+
+export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, ...ofModels, soak];

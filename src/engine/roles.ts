@@ -1,4 +1,5 @@
 // Who an execution deals with: the program it runs, and the worker that owns it. `Run` stands for the execution itself.
+import type { BudgetDeclaration } from "../domain/budget.ts";
 import type { Message } from "../domain/message.ts";
 import type { Committer } from "./commit.ts";
 import type { DatabaseClock } from "./timing.ts";
@@ -17,6 +18,8 @@ export interface ProgramLimits {
 export interface ProgramOf<Run> {
   readonly name: string;
   readonly limits: ProgramLimits;
+  /** What each of its runs may spend, at most; null: whatever the budgets above allow. */
+  readonly budget: BudgetDeclaration | null;
   run(execution: Run, input: unknown): Promise<unknown>;
 }
 
@@ -37,6 +40,8 @@ export interface OwnerOf<Run> {
   readonly clock: DatabaseClock;
   readonly tokens: LiveTokens;
   readonly settings: ExecutionSettings;
+  /** The programs of its build, by name. */
+  readonly programs: ReadonlyMap<string, { readonly budget: BudgetDeclaration | null }>;
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
   /** The run waits; its live function may be kept warm. */
   onReleased(execution: Run): void;

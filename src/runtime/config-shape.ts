@@ -1,15 +1,16 @@
 // The shape of a config file: which keys there are, and a clear refusal of those that are not.
 import { fail } from "../domain/errors.ts";
 import { nearest } from "../domain/nearest.ts";
+import { checkGateway } from "../gateway/check-config.ts";
 import type { Config } from "./config.ts";
 import { settingNames, settingSpecs } from "./settings.ts";
 
 const paths = settingNames.flatMap((name) => settingSpecs[name].file ?? []);
 const sections = new Set(paths.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))));
-const topLevel = ["agents", "plans", ...new Set(paths.map((path) => path.split(".")[0] ?? path))];
+const topLevel = ["agents", "plans", "gateway", ...new Set(paths.map((path) => path.split(".")[0] ?? path))];
 
 /**
- * Checks the keys of what a config file exports; the values are checked when they are used.
+ * Checks the keys of what a config file exports; the values are checked when they are used, those of the gateway at once.
  *
  * @throws CONFIG_INVALID for something that is not an object, an unknown key, a section that is not an object.
  */
@@ -34,6 +35,7 @@ export function checkConfigShape(config: unknown, file: string): Config {
     }
     checkKeys(value, keysOf(section), `${section}.`, file);
   }
+  checkGateway(config["gateway"], (path) => `${path} in ${file}`);
   return config as Config;
 }
 

@@ -1,6 +1,7 @@
 // What a project says about itself in longhaul.config.ts.
 import type { AnyAgent } from "../agents/ctx.ts";
 import type { PlanInput } from "../domain/plan.ts";
+import type { GatewayConfig } from "../gateway/config.ts";
 import type { RetentionConfig } from "./retention.ts";
 
 /** Agents themselves, or the files and folders that export them, as globs relative to the config file. */
@@ -69,6 +70,8 @@ export interface Config {
   readonly limits?: LimitsConfig | undefined;
   /** What tenants may have, by the name of the plan; a number is `concurrency`. Tenants without another plan are on `default`. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
+  /** Models: their providers, aliases, limits and prices. Without it `openai/…`, `anthropic/…` and `google/…` work with keys from the environment. */
+  readonly gateway?: GatewayConfig | undefined;
   readonly alerts?: AlertsConfig | undefined;
   /** How long things are kept. Default: 30 days, failures 90 days, threads forever. Not shorter than a minute. */
   readonly retention?: RetentionConfig | undefined;

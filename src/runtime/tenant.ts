@@ -1,5 +1,6 @@
 // The verbs of an installation for one tenant.
 import type { AnyAgent } from "../agents/ctx.ts";
+import type { BudgetLimits, BudgetView } from "../domain/budget.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
@@ -29,6 +30,7 @@ import type {
   Why,
 } from "./api.ts";
 import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
+import { raiseBudgetOf, viewBudgetOf } from "./budgets.ts";
 import { DeadLetterVerbs } from "./dead-letters.ts";
 import { forkAt, retryRun } from "./fork.ts";
 import { answering, type Installation, loadValue } from "./installation.ts";
@@ -240,6 +242,14 @@ export class TenantVerbs implements Tenant {
     const run = await this.#existing(runId);
     const next = await answering(() => forkAt(this.#installation, run, options.beforeStep ?? null, options.input));
     return this.#handle(next, null, false);
+  }
+
+  budget(budgetId: string): Promise<BudgetView | null> {
+    return answering(() => viewBudgetOf(this.#installation, this.tenantId, budgetId));
+  }
+
+  raiseBudget(budgetId: string, by: BudgetLimits, options: { readonly by: string }): Promise<BudgetView> {
+    return answering(() => raiseBudgetOf(this.#installation, this.tenantId, budgetId, by, options.by));
   }
 
   createThread(options: Parameters<Tenant["createThread"]>[0] = {}): Promise<Thread> {

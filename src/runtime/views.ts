@@ -44,7 +44,10 @@ export async function resultView(db: Database, tenant: string, row: OutcomeRow):
   if (row.status === "succeeded")
     return { status: "succeeded", output: await loadValue(db, tenant, row.output, row.output_blob) };
   if (row.status === "cancelled") return { status: "cancelled", reason: row.reason };
-  return { status: "failed", reason: row.reason, failure: decodeValue(row.failure ?? "{}") as Failure };
+  const failure = decodeValue(row.failure ?? "{}") as Failure;
+  const failed = { status: "failed", reason: row.reason, failure } as const;
+  if (row.output === null && row.output_blob === null) return failed;
+  return { ...failed, partial: await loadValue(db, tenant, row.output, row.output_blob) };
 }
 
 /** An entry with its value: inline, or loaded from where it lies apart. */
@@ -79,6 +82,7 @@ function eventData(kind: number, body: Record<string, unknown>): unknown {
     case KIND.message:
       return { attempt: body["n"], last: body["t"], text: body["v"] };
     case KIND.attempt:
+      if (body["p"] === true) return { attempt: body["n"], postponedUntilMs: body["r"], reason: body["v"] };
       return { attempt: body["n"], durationMs: body["ms"] ?? null, retryAtMs: body["r"], failure: body["v"] };
     case KIND.value:
     case KIND.state:
@@ -158,6 +162,10 @@ function stepView(event: RunEvent, earlier: StepView | undefined): StepView | nu
       return { ...base, kind: "step", attempts: data["attempts"] as number, durationMs, ...outcome };
     }
     case "attempt":
+      if ("postponedUntilMs" in data) {
+        const attempts = data["attempt"] as number;
+        return { ...base, kind: "step", status: "waiting", attempts, value: data["reason"] };
+      }
       return {
         ...base,
         kind: "step",
@@ -168,6 +176,8 @@ function stepView(event: RunEvent, earlier: StepView | undefined): StepView | nu
     case "wait":
       return { ...base, kind: "wait", status: "waiting", value: data["request"] ?? data["label"] };
     case "received":
+      // The answer to what a step asked by itself.
+      if (event.key === null) return null;
       return {
         ...base,
         kind: earlier?.kind ?? "wait",
