@@ -19,8 +19,9 @@ import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { steps } from "./steps.ts";
 import { takeover } from "./takeover.ts";
+import { tokens } from "./tokens.ts";
 
-const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, simulator, peers];
+const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, tokens, simulator, peers];
 const ofTheQueue = [loadSignals, queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
 const ofModels = [asyncAgents];
