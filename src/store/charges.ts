@@ -25,8 +25,8 @@ export interface ChargeFilter {
   readonly until?: Date | undefined;
   readonly pending?: boolean | undefined;
   readonly limit: number;
-  /** Only what comes after this one. */
-  readonly after?: { readonly finishedAt: Date; readonly runId: string } | undefined;
+  /** Only what comes after the charge of this run. */
+  readonly after?: string | undefined;
 }
 
 interface ChargeRow {
@@ -51,17 +51,9 @@ export async function readCharges(db: Queryable, filter: ChargeFilter): Promise<
   const rows = await db.query<ChargeRow>(
     `select ${COLUMNS} from longhaul.charges c
       where ($1::text is null or c.tenant_id = $1) and ($2::timestamptz is null or c.finished_at >= $2) and ($3::timestamptz is null or c.finished_at < $3)
-        and (not $4 or c.delivered_at is null) and ($5::timestamptz is null or (c.finished_at, c.run_id) > ($5, $6::uuid))
-      order by c.finished_at, c.run_id limit $7`,
-    [
-      tenant ?? null,
-      since ?? null,
-      until ?? null,
-      pending ?? false,
-      after?.finishedAt ?? null,
-      after?.runId ?? null,
-      limit,
-    ],
+        and (not $4 or c.delivered_at is null) and ($5::uuid is null or (c.finished_at, c.run_id) > (select x.finished_at, x.run_id from longhaul.charges x where x.run_id = $5))
+      order by c.finished_at, c.run_id limit $6`,
+    [tenant ?? null, since ?? null, until ?? null, pending ?? false, after ?? null, limit],
   );
   return rows.map(chargeOf);
 }

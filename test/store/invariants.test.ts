@@ -80,12 +80,12 @@ const BREAKS: Readonly<Record<string, string>> = {
   "spent-is-what-accounts-rolled":
     "update longhaul.budgets set spent = longhaul.plus(spent, (0, 0, 1, 0)::longhaul.spend) where kind = 'tenant'",
   "spent-is-what-calls-cost": "update longhaul.calls set nano_usd = nano_usd + 1 where state <> 'open'",
-  "steps-are-counted": "update longhaul.accounts set spent = longhaul.plus(spent, (0, 0, 0, 1)::longhaul.spend)",
+  "steps-are-counted": "update longhaul.budget_accounts set spent = longhaul.plus(spent, (0, 0, 0, 1)::longhaul.spend)",
   "budgets-are-there": "update longhaul.budgets set parent_id = gen_random_uuid() where kind = 'run'",
   "charged-once-ended": "delete from longhaul.charges",
   "ended-runs-owe-nothing":
-    "update longhaul.accounts set rolled = longhaul.plus(rolled, (0, 0, 1, 0)::longhaul.spend) where budget_id is not null",
-  "nothing-held-asleep": "update longhaul.accounts set held = longhaul.plus(held, (1000, 0, 0, 0)::longhaul.spend)",
+    "update longhaul.budget_accounts set rolled = longhaul.plus(rolled, (0, 0, 1, 0)::longhaul.spend) where budget_id is not null",
+  "nothing-held-asleep": "update longhaul.budget_accounts set held = longhaul.plus(held, (1000, 0, 0, 0)::longhaul.spend)",
 };
 
 /** What ends a transaction that must leave no trace. */
