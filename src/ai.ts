@@ -13,6 +13,13 @@ export type {
   ToolMessage,
 } from "./agents/ai/chat/messages.ts";
 export type { AiSettings, EmbedOptions, ModelOptions, ToolOptions, ToolsOptions } from "./agents/ai/options.ts";
-export { type ToolDefinition, type ToolInfo, tool } from "./agents/ai/tool.ts";
+export {
+  type CpuTool,
+  type PlainTool,
+  type ToolElsewhere,
+  type ToolInfo,
+  type ToolOfSteps,
+  tool,
+} from "./agents/ai/tool.ts";
 export type { UiChatRequest, UiMessage, UiPart } from "./server/ui/chat-request.ts";
 export { type UiMessageStreamOptions, uiMessageStream } from "./server/ui/handler.ts";

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { WorkerSettings } from "../../src/index.ts";
+import type { ConnectOptions, WorkerSettings } from "../../src/index.ts";
 
 export interface WorkerProcess {
   readonly process: ChildProcess;
@@ -19,13 +19,21 @@ export interface WorkerProcessOptions {
   /** The module that exports `agents`. */
   readonly module: URL;
   readonly settings?: WorkerSettings;
+  /** Plain data. */
+  readonly gateway?: ConnectOptions["gateway"];
 }
 
 const PROGRAM = fileURLToPath(new URL("worker-program.ts", import.meta.url));
 
 /** Starts the process; what it does before it says its id can be waited for by other means. */
-export function spawnWorker({ url, build, module, settings = {} }: WorkerProcessOptions): ChildProcess {
-  const facts = { url, build, module: fileURLToPath(module), settings: { slots: 20, tickMs: 50, ...settings } };
+export function spawnWorker({ url, build, module, settings = {}, gateway }: WorkerProcessOptions): ChildProcess {
+  const facts = {
+    url,
+    build,
+    module: fileURLToPath(module),
+    settings: { slots: 20, tickMs: 50, ...settings },
+    gateway,
+  };
   return spawn(process.execPath, ["--import", import.meta.resolve("tsx"), PROGRAM, JSON.stringify(facts)], {
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -29,32 +29,47 @@ interface Common<S, O> extends Omit<ToolOptions, "needsApproval" | "steps" | "cp
   }) => unknown;
 }
 
-export type ToolDefinition<S, O> =
-  | (Common<S, O> & {
-      readonly execute: (args: ArgsOf<S>, info: ToolInfo) => O | PromiseLike<O> | AsyncIterable<O>;
-      readonly steps?: false;
-    })
-  | (Common<S, O> & {
-      /** Made of steps: it gets a ctx of its own. */
-      readonly execute: (
-        args: ArgsOf<S>,
-        info: Omit<ToolInfo, "idempotencyKey"> & { readonly ctx: Ctx },
-      ) => O | PromiseLike<O>;
-      readonly steps: true;
-    })
-  | (Common<S, O> & { readonly cpu: true; readonly module: string | URL; readonly export?: string })
-  /** Run by whoever shows the conversation. */
-  | (Common<S, O> & { readonly execute?: never });
+type Given<O> = O | PromiseLike<O> | AsyncIterable<O>;
+
+/** Its execution is one step. */
+export interface PlainTool<S, O> extends Common<S, O> {
+  readonly execute: (args: ArgsOf<S>, info: ToolInfo) => Given<O>;
+  readonly steps?: false;
+}
+
+/** Its execution is made of steps: it gets a ctx of its own. */
+export interface ToolOfSteps<S, O> extends Common<S, O> {
+  readonly execute: (args: ArgsOf<S>, info: Omit<ToolInfo, "idempotencyKey"> & { readonly ctx: Ctx }) => Given<O>;
+  readonly steps: true;
+}
+
+/** An exported function of a module, run in a thread; it gets the arguments. */
+export interface CpuTool<S, O> extends Common<S, O> {
+  readonly cpu: true;
+  readonly module: string | URL;
+  /** Default `default`. */
+  readonly export?: string;
+  readonly execute?: never;
+}
+
+/** Run by whoever shows the conversation, which ends the run: the result comes with the next one. */
+export interface ToolElsewhere<S> extends Common<S, unknown> {
+  readonly execute?: never;
+}
 
 /** What the AI SDK takes for a tool, too. */
 export interface DeclaredTool<S, O> {
   readonly description?: string;
   readonly inputSchema: S;
-  readonly execute?: (args: ArgsOf<S>, info: never) => O | PromiseLike<O> | AsyncIterable<O>;
+  readonly execute?: (args: ArgsOf<S>, info: never) => Given<O>;
 }
 
-export function tool<const S extends StandardSchemaV1 | JSONSchema7, O = unknown>(
-  definition: ToolDefinition<S, O>,
-): DeclaredTool<S, O> {
-  return definition as unknown as DeclaredTool<S, O>;
+type Schema = StandardSchemaV1 | JSONSchema7;
+
+export function tool<S extends Schema, O>(definition: PlainTool<S, O>): DeclaredTool<S, O>;
+export function tool<S extends Schema, O>(definition: ToolOfSteps<S, O>): DeclaredTool<S, O>;
+export function tool<S extends Schema, O = unknown>(definition: CpuTool<S, O>): DeclaredTool<S, O>;
+export function tool<S extends Schema>(definition: ToolElsewhere<S>): DeclaredTool<S, unknown>;
+export function tool(definition: object): object {
+  return definition;
 }
