@@ -271,7 +271,8 @@ const models: Workload = {
   agents: (onBody) => {
     const counter = agent({
       name: "counter",
-      budget: { usd: 1, outputTokens: 1_000, steps: 50 },
+      // Room for calls whose end nobody saw: they are charged at their estimates.
+      budget: { usd: 1, outputTokens: 50_000, steps: 50 },
       async run(ctx) {
         const add = tool({
           inputSchema: z.object({ to: z.number() }),
@@ -315,7 +316,11 @@ function countingModel(onBody: OnBody): unknown {
     const unified = rounds < 2 ? "tool-calls" : "stop";
     return { content, usage, finishReason: { unified, raw: unified }, warnings: [] };
   };
-  return { specificationVersion: "v3", provider: "own", modelId: "counter", supportedUrls: {}, doGenerate: answer };
+  const doStream = (): never => {
+    throw new Error("nobody asks for a stream");
+  };
+  const names = { specificationVersion: "v3", provider: "own", modelId: "counter", supportedUrls: {} };
+  return { ...names, doGenerate: answer, doStream };
 }
 
 /** The victim is the client: it submits in every way there is, again until it knows that it went through, and answers a question. */
