@@ -53,6 +53,8 @@ export function aRun(tenant: string): NewRun {
     metadata: "{}",
     runAt: null,
     startBy: null,
+    budget: null,
+    budgetAbove: null,
   };
 }
 

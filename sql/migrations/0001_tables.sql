@@ -16,6 +16,8 @@ create table longhaul.plans (
   band               smallint constraint band_in_range check (band between 0 and 2),
   unfinished_max     int constraint unfinished_max_not_negative check (unfinished_max >= 0),
   submits_per_minute int constraint submits_per_minute_positive check (submits_per_minute > 0),
+  -- what each of its tenants may spend per day or month (0014)
+  budget             jsonb,
   configured         jsonb
 );
 insert into longhaul.plans (plan) values ('default');
@@ -33,7 +35,9 @@ create table longhaul.tenants (
   paused             boolean not null default false,
   submits_per_minute int,
   -- when the bucket of submits will be full again (GCRA, ITU-T I.371)
-  rate_at            timestamptz
+  rate_at            timestamptz,
+  -- once it has had one it keeps it, with or without limits
+  budget_id          uuid
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 create index tenants_of_plan on longhaul.tenants (plan);
 
@@ -106,6 +110,8 @@ create table longhaul.runs (
   parent_id       uuid,
   thread_id       uuid,
   forked_from     uuid,
+  -- the nearest above it: its own, an ancestor's or its tenant's; null: nothing limits what it spends
+  budget_id       uuid,
   created_at      timestamptz not null default clock_timestamp(),
   run_at          timestamptz,
   thread_seq      bigint,
@@ -334,6 +340,7 @@ create table longhaul.intake (
   build      text not null,
   queue      text not null,
   key        text not null,
+  budget     text,
   input      text,
   input_blob text,
   options    jsonb not null,

@@ -4,15 +4,19 @@
 -- the band; else the run's agent does.
 create function longhaul.lanes_for(p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[])
 returns int[] language plpgsql as $$
-declare found int[];
+declare found int[]; added text[];
 begin
   found := longhaul.find_lanes(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
   if array_position(found, null) is null then return found; end if;
-  insert into longhaul.tenants (tenant_id, cap, weight, band, unfinished_max, submits_per_minute)
-  select distinct u.t, coalesce(p.concurrency, 2147483647), p.weight, p.band, coalesce(p.unfinished_max, 2147483647), p.submits_per_minute
-    from unnest(p_tenant) u(t) cross join longhaul.plans p
-   where p.plan = 'default' and u.t <> all(array(select x.tenant_id from longhaul.tenants x where x.tenant_id = any(p_tenant))) order by 1
-  on conflict do nothing;
+  with new as (
+    insert into longhaul.tenants (tenant_id, cap, weight, band, unfinished_max, submits_per_minute)
+    select distinct u.t, coalesce(p.concurrency, 2147483647), p.weight, p.band, coalesce(p.unfinished_max, 2147483647), p.submits_per_minute
+      from unnest(p_tenant) u(t) cross join longhaul.plans p
+     where p.plan = 'default' and u.t <> all(array(select x.tenant_id from longhaul.tenants x where x.tenant_id = any(p_tenant))) order by 1
+    on conflict do nothing returning tenant_id
+  ) select array_agg(n.tenant_id) into added from new n;
+  -- nobody else can have locked the budgets that are made here
+  if added is not null then perform longhaul.budget_tenants(added, p.budget) from longhaul.plans p where p.plan = 'default' and p.budget is not null; end if;
   insert into longhaul.agents (agent) select distinct u.a from unnest(p_agent) u(a)
    where not exists (select from longhaul.agents x where x.agent = u.a) order by 1 on conflict do nothing;
   -- whoever changes an agent's limits waits for the lanes that are made by the old ones
@@ -94,7 +98,8 @@ create function longhaul.submit(
   p_run uuid[], p_root uuid[], p_parent uuid[], p_parent_key text[], p_depth smallint[], p_detached boolean[], p_forked uuid[],
   p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[], p_priority smallint[],
   p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[],
-  p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[], p_start_by timestamptz[], p_judge boolean
+  p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[], p_start_by timestamptz[],
+  p_declared text[], p_above uuid[], p_judge boolean
 ) returns table (asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text, retry_ms int)
 language plpgsql set enable_nestloop = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -127,19 +132,21 @@ begin
   end if;
 
   with asked as materialized (
-    select u.*, t.thread_no, t.next_seq - 1 + row_number() over (partition by t.thread_no order by u.run) as seq
+    select u.*, n.budget_id as tenants_budget, t.thread_no, t.next_seq - 1 + row_number() over (partition by t.thread_no order by u.run) as seq
       from unnest(p_run, p_root, p_parent, p_parent_key, p_depth, p_detached, p_forked, p_tenant, p_agent, p_build, p_queue, lane, p_key,
-                  p_priority, p_thread, p_idempotency, p_request_hash, p_input, p_input_blob, p_options, p_metadata, p_run_at, p_start_by)
+                  p_priority, p_thread, p_idempotency, p_request_hash, p_input, p_input_blob, p_options, p_metadata, p_run_at, p_start_by, p_declared, p_above)
            u(run, root, parent, parent_key, depth, detached, forked, tenant, agent, build, queue, lane, key,
-             priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at, start_by)
+             priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at, start_by, declared, above)
+      left join longhaul.tenants n on n.tenant_id = u.tenant and n.tenant_id = any(p_tenant)
       left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread)
      where (busy is null or u.run <> all(busy)) and (away is null or u.run <> all(away))
   ), kept as (
     insert into longhaul.runs (run_id, root_id, parent_id, parent_key, depth, detached, forked_from, tenant_id, agent, build, queue, priority,
-                               thread_id, thread_seq, lane_id, concurrency_key, idempotency_key, request_hash, input, input_blob, options, metadata, run_at)
+                               thread_id, thread_seq, lane_id, concurrency_key, idempotency_key, request_hash, input, input_blob, options, metadata, run_at, budget_id)
     select a.run, a.root, a.parent, a.parent_key, a.depth, a.detached, a.forked, a.tenant, a.agent, a.build, a.queue, a.priority,
            a.thread, case when a.thread is null then null else a.seq end, a.lane, a.key, a.idempotency, a.request_hash, a.input, a.input_blob,
-           a.options::jsonb, a.metadata::jsonb, a.run_at
+           a.options::jsonb, a.metadata::jsonb, a.run_at,
+           case when a.declared is null then coalesce(a.above, a.tenants_budget) else a.run end
       from asked a on conflict do nothing returning runs.run_id
   ), born as (
     insert into longhaul.live (run_id, parent_id, thread_no, lane_id, prio, state)
@@ -181,6 +188,10 @@ begin
     end if;
   end if;
   perform longhaul.push(items);
+  if added is not null and exists (select from unnest(p_declared) d where d is not null) then
+    perform longhaul.declare_budgets(array_agg(u.r), array_agg(u.tn), array_agg(u.a), array_agg(u.d))
+       from unnest(p_run, p_tenant, p_above, p_declared) u(r, tn, a, d) where u.r = any(added);
+  end if;
 
   return query
     select u.r, coalesce(x.run_id, u.r), added is null or u.r <> all(added), x.request_hash is not distinct from u.h,
@@ -213,6 +224,7 @@ begin
     array(select false from unnest(taken) t), array(select null::text from unnest(taken) t), array(select null::text from unnest(taken) t),
     array(select t.input from unnest(taken) t), array(select t.input_blob from unnest(taken) t), array(select t.options::text from unnest(taken) t),
     array(select t.metadata::text from unnest(taken) t), array(select t.run_at from unnest(taken) t), array(select t.start_by from unnest(taken) t),
+    array(select t.budget from unnest(taken) t), array(select null::uuid from unnest(taken) t),
     -- it was acknowledged with its transaction: too late to turn it away
     false);
   return cardinality(taken);

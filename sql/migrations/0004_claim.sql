@@ -7,7 +7,8 @@ create function longhaul.claim(
 ) returns table (
   run_id uuid, epoch int, journal_seq int, inbox_seq int, crashes smallint, active_ms bigint, cancel text, now_at timestamptz,
   tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint,
-  input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint
+  input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint,
+  budget_id uuid, wall_at timestamptz, wall_ms bigint, wall_budget uuid, counts_usd boolean, counts_steps boolean
 ) language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
@@ -118,8 +119,10 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
 )
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
-       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime
-  from mine m join asked r using (run_id) join pick p using (run_id);
+       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime,
+       r.budget_id, w.wall_at, w.wall_ms, w.wall_budget, coalesce(w.counts_usd, false), coalesce(w.counts_steps, false)
+  from mine m join asked r using (run_id) join pick p using (run_id)
+  left join lateral (select x.* from longhaul.terms(r.budget_id) x where r.budget_id is not null) w on true;
 end $$;
 
 -- Claims one isolated run by its id, for a process that will run nothing else.

@@ -24,14 +24,14 @@ begin
 end $$;
 
 -- The same for one run whose entries change more than the journal: they consume messages, set the thread's state, open or expire
--- approvals, or come with children (submitted by the caller in the same transaction). Verdicts: 'done', 'lost', or 'moved' when
+-- approvals, say what became of model calls, or come with children (submitted by the caller in the same transaction). Verdicts: 'done', 'lost', or 'moved' when
 -- an approval that was to expire has just been answered.
 create function longhaul.append_one(
   p_worker uuid, p_lease_ms int, p_run uuid, p_epoch int, p_first int,
   e_kind smallint[], e_key text[], e_body text[], e_blob text[],
   p_consumed int[], p_set_state boolean, p_state text, p_state_blob text,
   a_id uuid[], a_key text[], a_kind text[], a_name text[], a_request text[], a_blob text[], a_hash text[], a_expires timestamptz[],
-  p_expired uuid[]
+  p_expired uuid[], p_closings jsonb
 ) returns table (verdict text, cancel text, inbox_seq int) language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare l longhaul.live;
@@ -62,6 +62,11 @@ begin
   end if;
   if p_expired is not null then
     update longhaul.approvals a set status = 'expired', resolved_at = clock_timestamp() where a.approval_id = any(p_expired) and a.status = 'pending';
+  end if;
+  if p_closings is not null then
+    perform longhaul.open_account(p_run);
+    perform 1 from longhaul.budget_accounts a where a.account_id = p_run for no key update;
+    perform longhaul.close_calls(p_run, p_epoch, p_closings);
   end if;
   return query select 'done', l.cancel, l.inbox_seq;
 end $$;

@@ -170,6 +170,7 @@ begin
   perform longhaul.release_slots(
     array(select h.lane_id from unnest(held) h where h.run_id = any(moved)), longhaul.gates_of(held, moved),
     array(select h.lane_id from unnest(held) h join unnest(endings) e using (run_id)), items);
+  perform longhaul.leave_accounts(moved, array(select e.run_id from unnest(endings) e));
   return query
     select h.run_id, case when moved is not null and h.run_id = any(moved) then 'done' when h.cancel is not null then 'cancel' else 'inbox' end
       from unnest(held) h;
@@ -205,6 +206,7 @@ begin
   perform longhaul.unready(array(select l.run_id from longhaul.live l where l.run_id = any(p_run) and l.state = 'queued'));
   items := longhaul.end_idle(p_run, p_status, p_reason);
   perform longhaul.release_slots(null, null, lane, items);
+  perform longhaul.leave_accounts(p_run, p_run);
 end $$;
 
 -- Cancels one run. 'cancelled': it ended here and now. 'requested': its worker will stop it. 'finished', 'unknown'.

@@ -45,6 +45,8 @@ begin
   perform longhaul.release_slots(
     array(select x.lane_id from unnest(lost) x), longhaul.gates_of(lost, array(select x.run_id from unnest(lost) x)),
     array(select x.lane_id from unnest(lost) x where x.run_id = any(stopped)), items);
+  -- what they did not use goes back; the calls they had under way stay covered, whoever goes on with them finds them
+  perform longhaul.leave_accounts(array(select x.run_id from unnest(lost) x), stopped);
   return query
     select x.run_id, x.worker_id, case when l.run_id is null then 'cancelled' when l.isolate then 'isolated' else l.state end
       from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id and l.run_id = any(array(select y.run_id from unnest(lost) y));

@@ -3,16 +3,17 @@
 
 -- Writes a plan and what follows from it into its tenants. Answers whether it was there before.
 create function longhaul.set_plan(
-  p_plan text, p_concurrency int, p_weight int, p_band smallint, p_unfinished_max int, p_submits_per_minute int
+  p_plan text, p_concurrency int, p_weight int, p_band smallint, p_unfinished_max int, p_submits_per_minute int, p_budget jsonb
 ) returns boolean language plpgsql as $$
 declare existed boolean;
 begin
   perform 1 from longhaul.plans p where p.plan = p_plan for update;
   existed := found;
-  insert into longhaul.plans (plan, concurrency, weight, band, unfinished_max, submits_per_minute)
-  values (p_plan, p_concurrency, p_weight, p_band, p_unfinished_max, p_submits_per_minute)
+  insert into longhaul.plans (plan, concurrency, weight, band, unfinished_max, submits_per_minute, budget)
+  values (p_plan, p_concurrency, p_weight, p_band, p_unfinished_max, p_submits_per_minute, p_budget)
   on conflict (plan) do update set concurrency = excluded.concurrency, weight = excluded.weight, band = excluded.band,
-                                   unfinished_max = excluded.unfinished_max, submits_per_minute = excluded.submits_per_minute;
+                                   unfinished_max = excluded.unfinished_max, submits_per_minute = excluded.submits_per_minute,
+                                   budget = excluded.budget;
   perform longhaul.follow_plan(array(select t.tenant_id from longhaul.tenants t where t.plan = p_plan), p_plan);
   return existed;
 end $$;
@@ -47,6 +48,7 @@ begin
          rate_at = case when p.submits_per_minute is distinct from t.submits_per_minute then null else t.rate_at end
     from longhaul.plans p where p.plan = p_plan and t.tenant_id = any(p_tenant);
   perform longhaul.offer_tenants(p_tenant);
+  perform longhaul.budget_tenants(p_tenant, p.budget) from longhaul.plans p where p.plan = p_plan;
 end $$;
 
 -- Stops a tenant's runs from starting, or lets them start again. What runs goes on. False: an unknown tenant.

@@ -91,6 +91,7 @@ begin
   union select q.tenant_id, q.request_blob from questions q where q.request_blob is not null
   union select a.tenant_id, j.blob from entries j join asked a using (run_id) where j.blob is not null
   order by 1, 2 on conflict do nothing;
+  perform longhaul.drop_accounts(ids);
   return cardinality(ids);
 end $$;
 
@@ -249,6 +250,10 @@ begin
     select * into w from longhaul.prune(null, keep_until, failed_until, true, s.failed_at, s.failed_id, p_limit, false);
     if w.looked > 0 then did := 'runs'; n := w.runs; s.failed_at := w.last_at; s.failed_id := w.last_id; end if;
   end if;
+  if did is null then
+    n := longhaul.prune_calls(keep_until, p_limit);
+    if n > 0 then did := 'calls'; end if;
+  end if;
   if did is null and s.blob_tenant is not null then
     select array_agg(b.tenant_id) as tenants, array_agg(b.hash) as hashes into w from (
       select x.tenant_id, x.hash from longhaul.blobs x where (x.tenant_id, x.hash) > (s.blob_tenant, s.blob_hash) order by 1, 2 limit p_limit) b;
@@ -277,6 +282,14 @@ begin
   lock table longhaul.tenants in share row exclusive mode;
   if exists (select from longhaul.runs r where r.tenant_id = p_tenant) or exists (select from longhaul.intake i where i.tenant_id = p_tenant)
     or exists (select from longhaul.leftovers l where l.tenant_id = p_tenant) then return null; end if;
+  delete from longhaul.raises x where x.budget_id = any(array(select b.budget_id from longhaul.budgets b where b.tenant_id = p_tenant));
+  if exists (select from longhaul.budget_accounts a where a.tenant_id = p_tenant) then
+    -- with what they counted: nothing is left that counts what is gone
+    update longhaul.budgets b set held = longhaul.none(), spent = longhaul.none(), before = longhaul.none(), dropped = longhaul.none() where b.tenant_id = p_tenant;
+    delete from longhaul.budget_accounts a where a.tenant_id = p_tenant;
+    get diagnostics n = row_count;
+    return n;
+  end if;
   if exists (select from longhaul.api_keys k where k.tenant_id = p_tenant) then
     -- that there has been a key is what tells servers to ask for one: a key that opens nothing stays in place of those that go
     insert into longhaul.api_keys (key_id, tenant_id, secret_hash, name, scopes, created_by, revoked_at, revoked_by)
@@ -288,7 +301,7 @@ begin
     with recursive tables as materialized (
       select c.oid, c.oid::regclass::text as name,
              -- what counts others goes after them, and nothing is left that names what is gone
-             array_position(array['lanes', 'turns', 'gates', 'tenants'], c.relname::text collate "default") as place,
+             array_position(array['lanes', 'turns', 'gates', 'tenants', 'budgets'], c.relname::text collate "default") as place,
              array(select a.attname::text collate "default" from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
              (select a.attname::text collate "default" from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
                where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1) as key

@@ -1,9 +1,14 @@
 // How an agent is declared: a name, the shapes of what goes in and out, its limits, and an ordinary async function.
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { BANDS } from "../domain/band.ts";
+import type { BudgetDeclaration } from "../domain/budget.ts";
+import { checkBudget } from "../domain/budget-check.ts";
+import { type DurationInput, durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkName } from "../domain/key.ts";
+import type { RunNeeds } from "../domain/run-needs.ts";
 import type { Agent, AgentConcurrency, AgentLimits, Band, Ctx } from "./ctx.ts";
+import { checkNeeds } from "./needs.ts";
 
 export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   /** Unique among the agents of a build: letters, digits, `_`, `-`, `.`. */
@@ -13,12 +18,18 @@ export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   /** Any Standard Schema (Zod, Valibot, ArkType…). Validated at submit, before anything is stored. */
   readonly input?: I;
   readonly limits?: AgentLimits;
+  /** What each of its runs may spend, with every run below it. Default: what its parent or its tenant may. */
+  readonly budget?: BudgetDeclaration;
   /** Queue its runs go to unless the submit says otherwise. Default `default`. */
   readonly queue?: string;
   /** How many runs may be in flight at once: in all, or also for each tenant and key. A number is the limit in all. Default unlimited. */
   readonly concurrency?: number | AgentConcurrency;
   /** Which runs workers take first, unless the tenant's plan names a band. Default `normal`; children are like their parents. */
   readonly band?: Band;
+  /** Runs with the same input within this time are one: see `dedupe` of a submit. Default: each submit is a run. */
+  readonly dedupe?: { readonly ttl: DurationInput };
+  /** A run begins only when its model's limits have room for this. Until then it waits, and holds no slot. Default: it begins at once. */
+  readonly needs?: RunNeeds;
   readonly run: (ctx: Ctx, input: InputOf<I>) => Promise<O> | O;
 }
 
@@ -28,7 +39,7 @@ type SubmittedOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferInput<I
 /**
  * Declares an agent.
  *
- * @throws AGENT_INVALID when the name or the limits are not usable.
+ * @throws AGENT_INVALID when the name or the limits are not usable, BUDGET_INVALID, DURATION_INVALID.
  */
 export function agent<const I extends StandardSchemaV1 | undefined = undefined, O = unknown>(
   definition: AgentDefinition<I, O>,
@@ -52,14 +63,18 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
   if (definition.band !== undefined && !BANDS.includes(definition.band)) {
     throw fail("AGENT_INVALID", { agent: definition.name, problem: `band must be one of ${BANDS.join(", ")}` });
   }
+  if (definition.dedupe !== undefined) durationMs(definition.dedupe.ttl);
   return Object.freeze({
     name: definition.name,
     description: definition.description ?? null,
     schema: definition.input ?? null,
     limits: definition.limits ?? {},
+    budget: checkBudget(`agent ${definition.name}`, definition.budget),
     queue: definition.queue ?? "default",
     concurrency,
     band: definition.band ?? null,
+    dedupe: definition.dedupe ?? null,
+    needs: checkNeeds(definition.name, definition.needs),
     run: definition.run as Agent<SubmittedOf<I>, O>["run"],
   });
 }

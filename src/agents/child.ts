@@ -1,5 +1,6 @@
 // Children as an agent's code sees them.
 import { bandNumber } from "../domain/band.ts";
+import { checkBudget, strictest } from "../domain/budget-check.ts";
 import { checkKey } from "../domain/key.ts";
 import { encodeValue } from "../domain/value.ts";
 import { awaitChild, type ChildSpec } from "../engine/children.ts";
@@ -40,5 +41,6 @@ export async function childSpec(agent: AnyAgent | string, input: unknown, option
     concurrencyKey: options.concurrencyKey === undefined ? "" : checkKey("concurrency key", options.concurrencyKey),
     priority: options.priority ?? 100,
     detached: options.detached ?? false,
+    budget: strictest(known?.budget ?? null, checkBudget("spawn", options.budget)),
   };
 }

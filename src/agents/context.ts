@@ -1,5 +1,6 @@
 // The `ctx` of one scope: turns what an agent's code asks for into the engine's verbs.
 import type { Verdict } from "../domain/approval.ts";
+import type { BudgetView } from "../domain/budget.ts";
 import { durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
@@ -8,11 +9,19 @@ import { encodeValue } from "../domain/value.ts";
 import { spawnChildren } from "../engine/children.ts";
 import type { Execution } from "../engine/execution.ts";
 import { newId } from "../engine/ids.ts";
-import { checkpoint, emit, recordValue, setState } from "../engine/record.ts";
+import { insideStep } from "../engine/inside-step.ts";
+import { checkpoint, emit, recordPartial, recordValue, setState } from "../engine/record.ts";
 import type { Scope } from "../engine/scope.ts";
-import { insideStep, performStep } from "../engine/step.ts";
+import { performStep } from "../engine/step.ts";
 import { performTransaction } from "../engine/transaction.ts";
 import { ask, sleep, waitForSignal } from "../engine/wait.ts";
+import { viewBudget } from "../store/budget-view.ts";
+import { embed } from "./ai/embed.ts";
+import { AI_HOST, type AiHost, type ModelGateway } from "./ai/host.ts";
+import { DurableModel } from "./ai/model.ts";
+import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
+import { aiSettings } from "./ai/settings.ts";
+import { durableTools } from "./ai/tools.ts";
 import { allBranches, mapAgents, mapBranches, raceBranches } from "./branches.ts";
 import { ChildRun, childSpec } from "./child.ts";
 import { runOnThread } from "./cpu.ts";
@@ -31,6 +40,7 @@ import type {
   StepOptions,
   WaitOptions,
 } from "./ctx.ts";
+import { verdictOf } from "./verdict.ts";
 
 /** Shared by the contexts of one execution. */
 export interface RunState {
@@ -39,6 +49,8 @@ export interface RunState {
   restoredAsked: boolean;
   /** Something durable was asked for before `restored()`. */
   began: string | null;
+  /** Of this process; null where it was given none. */
+  readonly gateway: ModelGateway | null;
 }
 
 type StepBody<T> = (step: StepInfo) => Promise<T> | T;
@@ -56,6 +68,12 @@ export class Context implements Ctx {
     this.#run = run;
     this.log = this.#makeLog();
     this.state = this.#makeState();
+  }
+
+  /** The engine's side of a context, for what is built on it. */
+  static partsOf(ctx: Ctx): { readonly execution: Execution; readonly scope: Scope } {
+    if (!(ctx instanceof Context)) throw new TypeError("this is no ctx of a running agent");
+    return { execution: ctx.#execution, scope: ctx.#scope };
   }
 
   get runId(): string {
@@ -96,6 +114,28 @@ export class Context implements Ctx {
     );
   }
 
+  model(id: string, options: ModelOptions = {}): DurableModel {
+    return new DurableModel(this[AI_HOST](), id, options);
+  }
+
+  tools<T extends Readonly<Record<string, object>>>(tools: T, options: ToolsOptions<Extract<keyof T, string>> = {}): T {
+    return durableTools(this[AI_HOST](), tools, options);
+  }
+
+  async embed<V extends string | readonly string[]>(
+    model: string,
+    values: V,
+    options: EmbedOptions = {},
+  ): Promise<V extends string ? number[] : number[][]> {
+    const vectors = await embed(this[AI_HOST](), model, typeof values === "string" ? [values] : values, options);
+    return (typeof values === "string" ? vectors[0] : vectors) as V extends string ? number[] : number[][];
+  }
+
+  get ai(): AiSettings {
+    this.#begin("ai", "ai");
+    return aiSettings(this[AI_HOST]());
+  }
+
   async transaction<T>(name: string, body: (sql: Sql) => Promise<T> | T): Promise<T> {
     this.#begin("transaction", name);
     return (await performTransaction(this.#execution, this.#scope, checkName("step", name), body)) as T;
@@ -133,23 +173,7 @@ export class Context implements Ctx {
       request,
       timeoutMs,
     );
-    if (resolution.by === "time")
-      return { approved: false, status: "expired", args, edited: false, by: null, comment: null };
-    const answer = resolution.value as {
-      status: "approved" | "denied";
-      by: string;
-      comment: string | null;
-      edited: boolean;
-      args: T;
-    };
-    return {
-      approved: answer.status === "approved",
-      status: answer.status,
-      args: answer.edited ? answer.args : args,
-      edited: answer.edited,
-      by: answer.by,
-      comment: answer.comment,
-    };
+    return verdictOf(resolution, args);
   }
 
   async interrupt<T>(value: unknown): Promise<T> {
@@ -208,6 +232,21 @@ export class Context implements Ctx {
     emit(this.#execution, this.#scope, checkKey("event name", name), payload, insideStep.getStore()?.key ?? null);
   }
 
+  async budget(): Promise<BudgetView | null> {
+    this.#begin("budget", "budget");
+    const { claim, owner } = this.#execution;
+    const spec = {
+      ...{ name: "budget", input: null, retry: resolveRetry(undefined), timeoutMs: null, counted: false },
+      body: () => viewBudget(owner.committer.db, claim.budget_id),
+    };
+    return (await performStep(this.#execution, this.#scope, spec)) as BudgetView | null;
+  }
+
+  partial(value: unknown): void {
+    this.#outside("partial");
+    recordPartial(this.#execution, this.#scope, value);
+  }
+
   now(): number {
     return this.#value("now", () => this.#execution.owner.clock.now()) as number;
   }
@@ -218,6 +257,16 @@ export class Context implements Ctx {
 
   uuid(): string {
     return this.#value("uuid", () => newId()) as string;
+  }
+
+  [AI_HOST](): AiHost {
+    return {
+      execution: this.#execution,
+      scope: this.#scope,
+      gateway: this.#run.gateway,
+      begin: (verb, name) => this.#begin(verb, name),
+      inside: (scope) => this.#in(scope),
+    };
   }
 
   #in(scope: Scope): Context {

@@ -1,9 +1,14 @@
 // The contract between an agent and the runtime: what an agent is, and what its code gets to call.
+import type { LanguageModelV3 } from "@ai-sdk/provider";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Verdict } from "../domain/approval.ts";
 import type { Band } from "../domain/band.ts";
+import type { BudgetDeclaration, BudgetView } from "../domain/budget.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
+import type { RunNeeds } from "../domain/run-needs.ts";
+import type { TokenPart } from "../domain/tokens.ts";
+import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
 
 /** Hard limits of one run. Running time counts, waiting is free. */
 export interface AgentLimits {
@@ -39,9 +44,12 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly description: string | null;
   readonly schema: StandardSchemaV1 | null;
   readonly limits: AgentLimits;
+  readonly budget: BudgetDeclaration | null;
   readonly queue: string;
   readonly concurrency: AgentConcurrency;
   readonly band: Band | null;
+  readonly dedupe: { readonly ttl: DurationInput } | null;
+  readonly needs: RunNeeds | null;
   readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
   /** Never present: carries the type of the input. */
   readonly "~input"?: In;
@@ -69,6 +77,19 @@ export interface StepInfo {
   readonly attempt: number;
   /** The same for every attempt of this step of this run: give it to whoever can deduplicate. */
   readonly idempotencyKey: string;
+  /** What the step writes here is seen at once by whoever streams the run. */
+  readonly stream: StepStream;
+}
+
+/**
+ * A message in the making. It is best effort: who comes late gets what there is so far, and a new attempt begins anew. What counts is
+ * the step's value; where that is not the text that was written, the text is recorded beside it.
+ */
+export interface StepStream {
+  /** Returns at once, whoever reads how slowly. @throws VALUE_NOT_SERIALIZABLE */
+  write(part: TokenPart): void;
+  /** What was written so far is void: readers drop it as soon as something new comes. */
+  reset(): void;
 }
 
 export interface WaitOptions {
@@ -88,6 +109,8 @@ export interface SpawnOptions {
   readonly priority?: number;
   /** Goes on without its parent: not awaited at the end, not cancelled with it. Default false. */
   readonly detached?: boolean;
+  /** A slice of what this run may spend, never more. The stricter of this and the child's own holds. */
+  readonly budget?: BudgetDeclaration;
 }
 
 export interface MapOptions {
@@ -131,6 +154,21 @@ export interface Ctx {
     input?: unknown,
     options?: StepOptions & { readonly export?: string },
   ): Promise<T>;
+  /**
+   * A language model for the AI SDK (`generateText`, `streamText`, agents; version 6 and 7): an alias of the configuration, or
+   * `provider/model`. Every call is a step, recorded once; retries, quotas, budgets and failover are the gateway's.
+   */
+  model(id: string, options?: ModelOptions): LanguageModelV3;
+  /** The same tools, each execution a step named by the model's id of the call. For the AI SDK and MCP; see ToolOptions. */
+  tools<T extends Readonly<Record<string, object>>>(tools: T, options?: ToolsOptions<Extract<keyof T, string>>): T;
+  /** The vector of a text, or of each of many: in requests of a hundred, each a step. */
+  embed<V extends string | readonly string[]>(
+    model: string,
+    values: V,
+    options?: EmbedOptions,
+  ): Promise<V extends string ? number[] : number[][]>;
+  /** What the AI SDK's functions take besides: the run's signal, and ids that are the same in a replay. `...ctx.ai` */
+  readonly ai: AiSettings;
   /** The user's SQL and the record of the step in one transaction: takes effect exactly once. */
   transaction<T>(name: string, body: (sql: Sql) => Promise<T> | T): Promise<T>;
 
@@ -171,6 +209,11 @@ export interface Ctx {
   restored<T>(): T | undefined;
   /** A custom event for whoever streams this run. */
   emit(name: string, payload?: unknown): void;
+
+  /** What may be spent, is spent and is left of the nearest budget above this run, as of now, recorded; null when there is none. */
+  budget(): Promise<BudgetView | null>;
+  /** What this run has so far: its outcome keeps the last one if the run fails, also because a budget is spent. */
+  partial(value: unknown): void;
 
   /** Milliseconds since 1970, recorded. */
   now(): number;

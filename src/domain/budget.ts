@@ -20,3 +20,27 @@ export interface BudgetDeclaration extends BudgetLimits {
 
 export const BUDGET_DIMENSIONS = ["inputTokens", "outputTokens", "usd", "steps", "wallMinutes"] as const;
 export type BudgetDimension = (typeof BUDGET_DIMENSIONS)[number];
+
+/** A budget as it stands at one moment. */
+export interface BudgetView {
+  /** The run's own id where the run declared it. */
+  readonly budgetId: string;
+  readonly kind: "run" | "tenant" | "open";
+  readonly limits: BudgetLimits;
+  /** Ever; of a tenant's budget: in this period. */
+  readonly spent: BudgetFigures;
+  /** Set aside for what is under way. */
+  readonly held: BudgetFigures;
+  /** What nobody has spent or set aside, of what is limited; never below 0. */
+  readonly remaining: BudgetLimits;
+  /** When its time is over, or its period; null: never. */
+  readonly endsAt: string | null;
+}
+
+/** Tokens, US dollars, steps. */
+export interface BudgetFigures {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly usd: number;
+  readonly steps: number;
+}

@@ -144,6 +144,17 @@ export const POOL_WAIT_MS_MAX = 3 * SECOND_MS;
 /** How old the count of unfinished runs may be by which a process refuses submits. */
 export const UNFINISHED_KNOWN_MS = SECOND_MS;
 
+// What steps write while they run.
+
+/** Characters of one message that are streamed: of a longer one readers get the rest with its record. */
+export const MESSAGE_CHARS_MAX = 1 * MIB;
+/** Characters of all messages that one process holds because they are being written. */
+export const MESSAGES_CHARS_MAX = 64 * MIB;
+/** Characters of one block of a message. */
+export const BLOCK_CHARS_MAX = 32 * KIB;
+/** How often a worker writes down what its steps have written meanwhile, and how often those are read who do so. */
+export const TOKENS_EVERY_MS = 50;
+
 // One process.
 
 /** Event-stream clients of one server process. */
@@ -155,3 +166,33 @@ export const STREAM_CLIENT_BUFFER_BYTES_MAX = 1 * MIB;
 /** Runs that one worker executes at once, by default and at most. */
 export const WORKER_SLOTS_DEFAULT = 64;
 export const WORKER_SLOTS_MAX = 10_000;
+
+// Budgets.
+
+/** What a budget's tokens and steps can be limited to: more is no limit, and sums of it must fit the database. */
+export const BUDGET_COUNT_MAX = 1_000_000_000_000;
+/** The same for US dollars. */
+export const BUDGET_USD_MAX = 1_000_000_000;
+/** The same for the time from the submit on, in minutes: ten years. */
+export const BUDGET_WALL_MINUTES_MAX = 5_256_000;
+/** A run's name for what it waits for is shown: not more of it than this, in characters. */
+export const WAIT_REASON_CHARS_MAX = 300;
+
+// Models and tools.
+
+/** Tool calls in one reply of a model: more is a model that has lost its way. */
+export const TOOL_CALLS_MAX = 1_000;
+/** Default limit of what a tool gives back, encoded, in UTF-8 bytes: a model reads no more, and it is read again in every turn. */
+export const TOOL_OUTPUT_BYTES_MAX = 4 * MIB;
+/** Characters of a tool call's id that become part of a step's key; of others a hash does. */
+export const CALL_ID_CHARS_MAX = 100;
+/** Values in one request for embeddings, by default and at most: of the longest vectors as many as one recorded value holds. */
+export const EMBED_BATCH_DEFAULT = 100;
+export const EMBED_BATCH_MAX = 256;
+/** Requests for embeddings that one call of `ctx.embed` has in flight. */
+export const EMBED_REQUESTS_MAX = 8;
+/** Turns of a chat agent in one run, by default. */
+export const CHAT_TURNS_DEFAULT = 100;
+/** Journal entries after which a chat agent stores a checkpoint: at first, and at most. */
+export const CHAT_CHECKPOINT_ENTRIES_MIN = 25;
+export const CHAT_CHECKPOINT_ENTRIES_MAX = 200;

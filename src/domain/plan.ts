@@ -1,5 +1,7 @@
 // What a plan allows the tenants that are on it, as people write it and as it is meant.
 import { BANDS, type Band } from "./band.ts";
+import type { BudgetLimits } from "./budget.ts";
+import { budgetFault } from "./budget-check.ts";
 import { fail } from "./errors.ts";
 import { checkKey } from "./key.ts";
 import { PLAN_COUNT_MAX, PLAN_WEIGHT_MAX } from "./limits.ts";
@@ -17,6 +19,13 @@ export interface PlanLimits {
   readonly unfinishedMax?: number | null | undefined;
   /** A minute's worth may come at once, then one by one; sooner ones are refused (SUBMIT_RATE). */
   readonly submitsPerMinute?: number | null | undefined;
+  /** What all its runs together may spend per day or month (UTC). */
+  readonly budget?: PlanBudget | null | undefined;
+}
+
+/** What a tenant may spend in each period. Unlike a run's budget it has no time of its own. */
+export interface PlanBudget extends Omit<BudgetLimits, "wallMinutes"> {
+  readonly per: "day" | "month";
 }
 
 /** A number alone is the `concurrency`. */
@@ -30,6 +39,7 @@ export interface Plan {
   readonly band: Band | null;
   readonly unfinishedMax: number | null;
   readonly submitsPerMinute: number | null;
+  readonly budget: PlanBudget | null;
 }
 
 export interface PlanFault {
@@ -46,7 +56,9 @@ const RANGES = {
   unfinishedMax: [0, PLAN_COUNT_MAX],
   submitsPerMinute: [1, PLAN_COUNT_MAX],
 } as const;
-const FIELDS = [...Object.keys(RANGES), "band"];
+const FIELDS = [...Object.keys(RANGES), "band", "budget"];
+const BUDGET_LIMITS = ["inputTokens", "outputTokens", "usd", "steps"] as const;
+const PERIODS = ["day", "month"] as const;
 
 /** The plan that the input means. @throws KEY_INVALID for its name, PLAN_INVALID */
 export function checkPlan(name: string, input: unknown): Plan {
@@ -64,6 +76,7 @@ export function checkPlan(name: string, input: unknown): Plan {
     band: limits.band ?? null,
     unfinishedMax: limits.unfinishedMax ?? null,
     submitsPerMinute: limits.submitsPerMinute ?? null,
+    budget: limits.budget ?? null,
   };
 }
 
@@ -88,9 +101,18 @@ function fieldFault(field: string, value: unknown): PlanFault | null {
     return { field: field.slice(0, 100), problem: "a plan has no such limit", fix };
   }
   if (value === null || value === undefined) return null;
+  if (field === "budget") return planBudgetFault(value);
   if (field !== "band") return numberFault(field as keyof typeof RANGES, value);
   if (BANDS.some((band) => band === value)) return null;
   return { field, problem: `${shown(value)} is no band`, fix: `Make it one of ${BANDS.join(", ")}, or leave it out.` };
+}
+
+function planBudgetFault(value: unknown): PlanFault | null {
+  const fault = budgetFault(value, BUDGET_LIMITS, { per: PERIODS });
+  if (fault !== null) return { ...fault, field: fault.field === null ? "budget" : `budget.${fault.field}` };
+  if ((value as PlanBudget).per !== undefined) return null;
+  const fix = `Make it one of ${PERIODS.join(", ")}: { usd: 10, per: "month" }.`;
+  return { field: "budget.per", problem: "it does not say for how long", fix };
 }
 
 function numberFault(field: keyof typeof RANGES, value: unknown): PlanFault | null {

@@ -57,5 +57,11 @@ export interface Run {
 /** How a run ended, with the value it gave or what it failed with. */
 export type RunResult =
   | { readonly status: "succeeded"; readonly output: unknown }
-  | { readonly status: "failed"; readonly reason: string | null; readonly failure: import("./failure.ts").Failure }
+  | {
+      readonly status: "failed";
+      readonly reason: string | null;
+      readonly failure: import("./failure.ts").Failure;
+      /** What it had so far, where it said so: `ctx.partial`. */
+      readonly partial?: unknown;
+    }
   | { readonly status: "cancelled"; readonly reason: string | null };

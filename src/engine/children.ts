@@ -1,4 +1,6 @@
 // The verb `spawn`: children are journaled and submitted in one commit, and their ends come as messages.
+import type { BudgetDeclaration } from "../domain/budget.ts";
+import { budgetRow, strictest } from "../domain/budget-check.ts";
 import { KIND, type Recorded } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { type Failure, fromFailure } from "../domain/failure.ts";
@@ -24,6 +26,8 @@ export interface ChildSpec {
   readonly concurrencyKey: string;
   readonly priority: number;
   readonly detached: boolean;
+  /** A slice of what its parent may spend; null: all of it. */
+  readonly budget: BudgetDeclaration | null;
 }
 
 /** What a child's message says. */
@@ -73,7 +77,8 @@ export async function awaitChild(
     const reason = end.failure?.message ?? end.reason ?? end.status;
     const cause = end.failure === undefined ? undefined : fromFailure(end.failure);
     const code = end.status === "failed" ? "CHILD_FAILED" : "CHILD_CANCELLED";
-    throw fail(code, { run: runId, agent, reason }, { cause, details: { runId, agent, failure: end.failure ?? null } });
+    const details = { runId, agent, failure: end.failure ?? null, ...("output" in end ? { partial: end.output } : {}) };
+    throw fail(code, { run: runId, agent, reason }, { cause, details });
   } finally {
     done();
   }
@@ -166,6 +171,8 @@ async function submitChildren(
     return { stored: 1, result: undefined };
   });
   for (const id of ids) execution.owner.hint("ready", id);
+  // What this run took ahead for itself is the children's too.
+  if (execution.hasAccount) await execution.account.giveBack();
   return ids;
 }
 
@@ -202,7 +209,8 @@ async function lost(execution: Execution): Promise<never> {
 }
 
 function newChild(execution: Execution, key: string, runId: string, spec: ChildSpec): NewRun {
-  const { claim } = execution;
+  const { claim, owner } = execution;
+  const budget = strictest(owner.programs.get(spec.agent)?.budget ?? null, spec.budget);
   const isLarge = Buffer.byteLength(spec.input) > INLINE_VALUE_BYTES_MAX;
   const apart = isLarge ? execution.journal.apart(spec.input) : undefined;
   return {
@@ -231,5 +239,7 @@ function newChild(execution: Execution, key: string, runId: string, spec: ChildS
     metadata: JSON.stringify(claim.metadata),
     runAt: null,
     startBy: null,
+    budget: budget === null ? null : budgetRow(budget),
+    budgetAbove: claim.budget_id,
   };
 }

@@ -1,6 +1,7 @@
 // The worker's way to the journal: batches the writes of all its runs, and finds out what became of a write whose answer was lost.
 
 import { APPEND_BYTES_MAX } from "../domain/limits.ts";
+import { type Account, type Closing, closeCalls } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { readFinished, type Settle, type SettleVerdict, settleRuns } from "../store/finish.ts";
@@ -39,6 +40,7 @@ export class Committer {
   readonly #onFinished: CommitterOptions["onFinished"];
   readonly #appends: Batcher<Append, AppendVerdict>;
   readonly #settles: Batcher<Settle, SettleVerdict | "lost">;
+  readonly #closings: Batcher<Closing & Account, void>;
 
   constructor({ db, workerId, leaseMs, onFinished }: CommitterOptions) {
     this.db = db;
@@ -51,6 +53,13 @@ export class Committer {
       bytesOf: (settle) => bytesOf(settle) + ("apart" in settle.to ? (settle.to.apart?.body.length ?? 0) : 0),
       send: (items) => this.#sendSettles(items),
     });
+    this.#closings = new Batcher<Closing & Account, void>({
+      ...BATCH,
+      send: async (items) => {
+        await untilAnswered(() => closeCalls(db, items), leaseMs);
+        return items.map(() => undefined);
+      },
+    });
   }
 
   append(append: Append): Promise<AppendVerdict> {
@@ -61,6 +70,11 @@ export class Committer {
     const verdict = await this.#settles.add(settle);
     if (verdict === "done" && settle.to.move === "finish") this.#onFinished?.(settle.runId);
     return verdict;
+  }
+
+  /** What became of a model call, apart from the step that made it. */
+  closeCall(closing: Closing & Account): Promise<void> {
+    return this.#closings.add(closing);
   }
 
   /** One run's append that changes more than the journal. */

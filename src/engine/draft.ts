@@ -2,11 +2,13 @@
 import { createHash } from "node:crypto";
 import { INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import type { Apart } from "../store/blobs.ts";
+import type { Closing } from "../store/calls.ts";
 import type { Extras, NewApproval, NewEntry } from "../store/journal.ts";
 
 interface Merged extends Extras {
   readonly consumed: number[];
   readonly approvals: NewApproval[];
+  readonly spend: Closing[];
   threadState?: NonNullable<Extras["threadState"]>;
 }
 
@@ -21,6 +23,14 @@ export class Draft {
 
   get length(): number {
     return this.#entries.length;
+  }
+
+  /** True when an entry comes with more than a farewell can carry. */
+  get hasMore(): boolean {
+    const extras = this.#extras;
+    return (
+      extras !== null && (extras.spend.length > 0 || extras.approvals.length > 0 || extras.threadState !== undefined)
+    );
   }
 
   /**
@@ -66,12 +76,14 @@ export class Draft {
 
   clear(): void {
     this.#entries = [];
+    this.#extras = null;
   }
 
-  #merge({ consumed = [], approvals = [], threadState }: Extras): void {
-    this.#extras ??= { consumed: [], approvals: [] };
+  #merge({ consumed = [], approvals = [], spend = [], threadState }: Extras): void {
+    this.#extras ??= { consumed: [], approvals: [], spend: [] };
     this.#extras.consumed.push(...consumed);
     this.#extras.approvals.push(...approvals);
+    this.#extras.spend.push(...spend);
     if (threadState !== undefined) this.#extras.threadState = threadState;
   }
 }

@@ -1,9 +1,12 @@
 // One claimed run in memory, from its claim to its farewell: its parts, and where the verbs of step.ts, wait.ts, children.ts and
 // record.ts pass. How its code ends is in outcome.ts; why it is stopped and when it may be let go, in stay.ts.
 import type { Recorded } from "../domain/entry.ts";
-import { fail } from "../domain/errors.ts";
+import { fail, type LonghaulError } from "../domain/errors.ts";
+import { exceeded } from "../domain/exceeded.ts";
+import { encodeValue } from "../domain/value.ts";
 import type { Claimed } from "../store/claim.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
+import { RunAccount } from "./account.ts";
 import { ActiveTime } from "./active-time.ts";
 import { Activity } from "./activity.ts";
 import type { News } from "./commit.ts";
@@ -15,6 +18,8 @@ import { Replay } from "./replay.ts";
 import type { OwnerOf, ProgramOf } from "./roles.ts";
 import { generationPrefix, KEPT_STATE, Scope, Turns } from "./scope.ts";
 import { type Mode, Stay, type StopReason } from "./stay.ts";
+import { Alarm } from "./timing.ts";
+import { RunTokens } from "./tokens.ts";
 import { Values } from "./values.ts";
 import { Waits } from "./waits.ts";
 
@@ -25,6 +30,7 @@ export type Programs = ReadonlyMap<string, Program>;
 
 /** Never settles: what the code of a stopped or released run gets. It must not see an error, and its `finally` must not run. */
 const NEVER = new Promise<never>(() => undefined);
+const MINUTE_MS = 60_000;
 
 export class Execution {
   readonly claim: Claimed;
@@ -45,6 +51,12 @@ export class Execution {
   /** Kept across `ctx.state.set`, so that a read needs no query. */
   threadState: unknown;
   readonly values: Values;
+  /** What the code has so far, encoded; null when it has not said since it was started here. */
+  partialOutput: string | null = null;
+  #account: RunAccount | null = null;
+  #wall: Alarm | null = null;
+  /** What its steps write while they run. */
+  readonly tokens: RunTokens;
   readonly #stay: Stay;
   #doubted = false;
   /** Something was recorded since the claim. */
@@ -75,6 +87,7 @@ export class Execution {
     this.openChildren = new Map(this.replay.openChildren);
     this.childrenCount = this.replay.childrenBefore;
     this.values = new Values(owner.committer, claim.tenant_id, (error) => this.#unreadable(error));
+    this.tokens = new RunTokens(owner.tokens, this);
     this.waits = new Waits(this);
     this.activeTime = new ActiveTime(program.limits.activeMs, () => this.stop("timeout", "run_timeout"));
     this.mailbox = this.#makeMailbox();
@@ -88,6 +101,22 @@ export class Execution {
 
   get mode(): Mode {
     return this.#stay.mode;
+  }
+
+  /** What the run may spend. */
+  get account(): RunAccount {
+    this.#account ??= new RunAccount(this);
+    return this.#account;
+  }
+
+  /** False while nothing has asked for the account. */
+  get hasAccount(): boolean {
+    return this.#account !== null;
+  }
+
+  /** When the time is over that its budgets allow, on the database's clock; null: never. */
+  get wallAtMs(): number | null {
+    return this.claim.wall_at?.getTime() ?? null;
   }
 
   get active(): boolean {
@@ -115,6 +144,7 @@ export class Execution {
       this.stop("cancel", this.claim.cancel);
       return;
     }
+    if (this.#isOutOfTime()) return;
     this.mailbox.noticed(this.claim.inbox_seq);
     await this.replay.load((hash) => this.values.load(null, hash));
     if (this.threadState === undefined) this.threadState = this.replay.value(`${this.root.prefix}${KEPT_STATE}`)?.value;
@@ -142,6 +172,7 @@ export class Execution {
       this.stop("cancel", claim.cancel);
       return;
     }
+    if (this.#isOutOfTime()) return;
     this.#stay.open();
     this.mailbox.noticed(claim.inbox_seq);
     this.waits.rearm();
@@ -179,6 +210,25 @@ export class Execution {
   /** What the code of a stopped run gets instead of a result. */
   never<T>(): Promise<T> {
     return NEVER;
+  }
+
+  /** What the code had so far, encoded: said here, or before it was started here. Null when it never said. */
+  async partial(): Promise<string | null> {
+    const recorded = this.replay.partial;
+    if (this.partialOutput !== null || recorded === undefined) return this.partialOutput;
+    return encodeValue(await this.values.ofEntry(recorded));
+  }
+
+  outOfTime(): LonghaulError {
+    const { wall_budget: budgetId, wall_ms: wallMs, created_at: createdAt } = this.claim;
+    const limit = (wallMs ?? 0) / MINUTE_MS;
+    const spent = Math.round(((this.owner.clock.now() - createdAt.getTime()) / MINUTE_MS) * 100) / 100;
+    const refusal = { limit, spent, held: 0, asked: 0, onExceeded: "fail", final: true } as const;
+    return exceeded({ budgetId: budgetId ?? "", dimension: "wallMinutes", ...refusal });
+  }
+
+  closeCalls(): Promise<void> | null {
+    return this.#account?.flush() ?? null;
   }
 
   // --- being told ----------------------------------------------------------------------------------------------------
@@ -230,10 +280,13 @@ export class Execution {
   }
 
   onReleased(): void {
+    this.#wall?.clear();
     this.owner.onReleased(this);
   }
 
   onOver(): void {
+    this.#wall?.clear();
+    this.#account?.close();
     this.owner.onOver(this);
   }
 
@@ -248,6 +301,19 @@ export class Execution {
       onUnreadable: (error: unknown) => owner.log("warn", "the inbox cannot be read now", { runId, error }),
     };
     return new Mailbox(host, 0);
+  }
+
+  /** Stops the run when the time is over that its budgets allow, now or then. True: it is over already. */
+  #isOutOfTime(): boolean {
+    this.#wall?.clear();
+    this.#wall = null;
+    const { wallAtMs } = this;
+    if (wallAtMs === null) return false;
+    const stop = (): void => this.stop("budget", "budget_exceeded");
+    const isOver = wallAtMs <= this.owner.clock.now();
+    if (isOver) stop();
+    else this.#wall = new Alarm(this.owner.clock, wallAtMs, 0, stop);
+    return isOver;
   }
 
   #unreadable(error: unknown): Promise<never> {

@@ -20,11 +20,16 @@ export function succeeded(journal: RunJournal, output: string): Farewell {
   };
 }
 
-/** @param failure Encoded. */
-export function failed(reason: string | null, failure: string): Farewell {
+/**
+ * @param failure Encoded.
+ * @param partial What the code had so far, encoded; null when it never said.
+ */
+export function failed(journal: RunJournal, reason: string | null, failure: string, partial: string | null): Farewell {
   const body = `{"status":"failed","reason":${JSON.stringify(reason)},"failure":${failure}}`;
   const entry = { kind: KIND.finished, key: null, body, blob: null };
-  return { entry, to: { move: "finish", status: "failed", reason, failure } };
+  const { blob, apart } = journal.compose(KIND.finished, null, "", partial);
+  const output = blob === null ? partial : null;
+  return { entry, to: { move: "finish", status: "failed", reason, failure, output, outputBlob: blob, apart } };
 }
 
 export function cancelled(reason: string): Farewell {

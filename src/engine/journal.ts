@@ -141,7 +141,13 @@ export class RunJournal {
   exclusive<T>(work: (first: number) => Promise<{ stored: number; result: T }>): Promise<T> {
     return this.#inLine(async () => {
       try {
-        await this.#write();
+        do await this.#write();
+        while (
+          // What came meanwhile and changes more than the journal goes the same way, before somebody else writes for it.
+          this.#draft.hasMore &&
+          this.#held &&
+          !this.#dead
+        );
         const { stored, result } = await work(this.#committed + 1);
         this.#committed += stored;
         if (stored > 0) this.#events.onCommitted(this.#committed);

@@ -1,5 +1,5 @@
 // How a run ends when its code has: what it gave or threw becomes its outcome, unless the journal says that more was to come.
-import { LonghaulError } from "../domain/errors.ts";
+import { isLonghaulError, LonghaulError } from "../domain/errors.ts";
 import { toFailure } from "../domain/failure.ts";
 import { encodeValue } from "../domain/value.ts";
 import { type Farewell, failed, succeeded } from "./finish.ts";
@@ -19,6 +19,8 @@ export interface EndingRun {
   readonly owner: { readonly settings: { readonly mismatchGraceMs: number } };
   enter(scope: Scope): Promise<void> | undefined;
   mismatch(problem: string): void;
+  /** What the code had so far, encoded; null when it never said. */
+  partial(): Promise<string | null>;
   /** The code has ended and nothing is left to wait for. */
   end(compose: () => Farewell): Promise<void>;
 }
@@ -49,12 +51,27 @@ export async function endThrown(run: EndingRun, thrown: unknown): Promise<void> 
     return run.mismatch(`${leftover}; it threw ${JSON.stringify(toFailure(thrown).message.slice(0, 200))}`);
   await run.enter(run.root);
   const failure = encodeValue(toFailure(thrown));
-  await run.end(() => failed(reasonOf(thrown), failure));
+  const partial = await run.partial();
+  await run.end(() => failed(run.journal, reasonOf(thrown), failure, partial));
 }
 
 /** The reason of a failed run: only errors of this catalogue have one. */
 export function reasonOf(thrown: unknown): string | null {
+  if (isOverBudget(thrown)) return "budget_exceeded";
   return thrown instanceof LonghaulError ? thrown.code.toLowerCase() : null;
+}
+
+const CAUSES_MAX = 10;
+
+/** Also where what a step recorded, or what a library made of it, is thrown. A child's budget is not the run's own. */
+function isOverBudget(thrown: unknown): boolean {
+  let error = thrown;
+  for (let depth = 0; depth < CAUSES_MAX && error instanceof Error; depth++) {
+    if (isLonghaulError(error, "BUDGET_EXCEEDED")) return true;
+    if (isLonghaulError(error)) return false;
+    error = error.cause;
+  }
+  return false;
 }
 
 /** What was recorded and is not asked for although the code has ended. Branches that still run get time to ask. */

@@ -3,7 +3,7 @@ import { KIND } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Execution } from "./execution.ts";
-import { generationPrefix, KEPT_STATE, type Scope, unlessClosed } from "./scope.ts";
+import { generationPrefix, KEPT_PARTIAL, KEPT_STATE, type Scope, unlessClosed } from "./scope.ts";
 
 /** A value that must be the same on every replay. Goes with the next write: what depends on it is written later. */
 export function recordValue(execution: Execution, scope: Scope, name: string, make: () => unknown): unknown {
@@ -13,6 +13,15 @@ export function recordValue(execution: Execution, scope: Scope, name: string, ma
   const value = make();
   if (!execution.stopping) execution.journal.buffer(KIND.value, key, "", encodeValue(value));
   return value;
+}
+
+/** What the code has so far: kept if the run fails, the last one wins. Goes with the next write, like a value. */
+export function recordPartial(execution: Execution, scope: Scope, value: unknown): void {
+  const encoded = encodeValue(value);
+  const key = scope.key("partial");
+  if (execution.stopping || scope.closed) return;
+  execution.partialOutput = encoded;
+  if (execution.replay.value(key) === undefined) execution.journal.buffer(KIND.value, key, "", encoded);
 }
 
 /** A custom event, once; not awaited, but on its way at once. */
@@ -82,6 +91,9 @@ export async function checkpoint(execution: Execution, generation: number, state
     // Without a thread this is the only place where the run's own state is kept.
     const kept = execution.claim.thread_id === null ? execution.threadState : undefined;
     if (kept !== undefined) journal.buffer(KIND.value, `${generationPrefix(next)}${KEPT_STATE}`, "", encodeValue(kept));
+    const { partialOutput } = execution;
+    if (partialOutput !== null)
+      journal.buffer(KIND.value, `${generationPrefix(next)}${KEPT_PARTIAL}`, "", partialOutput);
     await stored;
   });
   execution.root.restart(generationPrefix(next));

@@ -7,6 +7,9 @@ import { whenCodeStandsStill } from "./timing.ts";
 /** So many entries are given in one turn of the event loop: a long journal must not keep the other runs of the process waiting. */
 const TURN_EVERY = 250;
 
+/** Of values that are what the code has so far: its own, and the one that a checkpoint keeps. */
+const PARTIAL_KEY = /(?:^|\/)(?:partial#\d+|\(partial\))$/;
+
 /** Called with the recorded entry when its turn has come; replay goes on when the promise settles. */
 type Hand = (entry: Recorded) => void | Promise<void>;
 
@@ -15,6 +18,8 @@ export interface Attempts {
   readonly failed: number;
   /** Not before this moment, on the database's clock. */
   readonly retryAtMs: number;
+  /** Why it was put off; null after a failure. */
+  readonly reason: string | null;
 }
 
 /** How a wait was opened: journaled, so that a replay opens the same. */
@@ -40,7 +45,11 @@ export class Replay {
   /** Values that lie apart and are asked for without waiting, by hash. */
   readonly #loaded = new Map<string, unknown>();
   readonly #waits = new Map<string, OpenedWait>();
+  /** Steps have asked people for more budget. */
+  #hasAsks = false;
   readonly #emitted = new Set<string>();
+  /** The last value that the code set as what it has so far. */
+  #partial: Recorded | undefined;
   readonly #requested = new Map<string, Hand>();
   readonly #parked: { readonly key: string; readonly go: () => void }[] = [];
   readonly #turns: Turns;
@@ -102,6 +111,15 @@ export class Replay {
     return entry === undefined ? undefined : { value: this.#valueOf(entry) };
   }
 
+  /** What the code had so far, when it last said so. */
+  get partial(): Recorded | undefined {
+    return this.#partial;
+  }
+
+  get hasAsks(): boolean {
+    return this.#hasAsks;
+  }
+
   opened(key: string): OpenedWait | undefined {
     return this.#waits.get(key);
   }
@@ -151,9 +169,13 @@ export class Replay {
       this.#order.push(entry);
     } else if (entry.kind === KIND.attempt) {
       const meta = metaOf(entry);
-      this.#attempts.set(key, { failed: meta["n"] as number, retryAtMs: meta["r"] as number });
-    } else if (entry.kind === KIND.value) this.#values.set(key, entry);
-    else if (entry.kind === KIND.wait) {
+      const reason = meta["p"] === true ? String(meta["v"]) : null;
+      this.#attempts.set(key, { failed: meta["n"] as number, retryAtMs: meta["r"] as number, reason });
+    } else if (entry.kind === KIND.value) {
+      this.#values.set(key, entry);
+      if (PARTIAL_KEY.test(key)) this.#partial = entry;
+    } else if (entry.kind === KIND.wait) {
+      this.#hasAsks ||= key.includes("!budget#");
       const meta = metaOf(entry);
       this.#waits.set(key, {
         dueMs: (meta["due"] as number | undefined) ?? null,

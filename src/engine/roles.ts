@@ -1,7 +1,9 @@
 // Who an execution deals with: the program it runs, and the worker that owns it. `Run` stands for the execution itself.
+import type { BudgetDeclaration } from "../domain/budget.ts";
 import type { Message } from "../domain/message.ts";
 import type { Committer } from "./commit.ts";
 import type { DatabaseClock } from "./timing.ts";
+import type { LiveTokens } from "./tokens.ts";
 
 export interface ProgramLimits {
   readonly children: number;
@@ -16,6 +18,8 @@ export interface ProgramLimits {
 export interface ProgramOf<Run> {
   readonly name: string;
   readonly limits: ProgramLimits;
+  /** What each of its runs may spend, at most; null: whatever the budgets above allow. */
+  readonly budget: BudgetDeclaration | null;
   run(execution: Run, input: unknown): Promise<unknown>;
 }
 
@@ -34,7 +38,10 @@ export type Standing = "trusted" | "doubtful" | "gone";
 export interface OwnerOf<Run> {
   readonly committer: Committer;
   readonly clock: DatabaseClock;
+  readonly tokens: LiveTokens;
   readonly settings: ExecutionSettings;
+  /** The programs of its build, by name. */
+  readonly programs: ReadonlyMap<string, { readonly budget: BudgetDeclaration | null }>;
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
   /** The run waits; its live function may be kept warm. */
   onReleased(execution: Run): void;

@@ -13,6 +13,8 @@ export interface SettlingRun {
   readonly journal: RunJournal;
   readonly mailbox: Mailbox;
   readonly owner: { readonly committer: Committer };
+  /** Writes what is left to be said of model calls; null when there is nothing. */
+  closeCalls(): Promise<void> | null;
 }
 
 /** `inbox`: mail has come since it was looked at. `cancel`: it is to be cancelled instead. */
@@ -49,6 +51,8 @@ export class Settling {
     if (this.#busy) return "busy";
     this.#busy = true;
     let as: SettledAs;
+    const closing = this.#run.closeCalls();
+    if (closing !== null) await closing;
     try {
       as = await this.#run.journal.exclusive((first) => this.#write(first, compose));
     } catch (error) {

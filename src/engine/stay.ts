@@ -1,5 +1,5 @@
 // A run's stay in memory: whether it runs, is let go or is over, why it is stopped, and where it goes then.
-import { fail } from "../domain/errors.ts";
+import { fail, type LonghaulError } from "../domain/errors.ts";
 import { toFailure } from "../domain/failure.ts";
 import { encodeValue } from "../domain/value.ts";
 import type { ActiveTime } from "./active-time.ts";
@@ -14,7 +14,7 @@ import { nextTurn } from "./timing.ts";
 import type { Waits } from "./waits.ts";
 
 /** Why somebody may stop a run. */
-export type StopReason = "cancel" | "drain" | "timeout" | "pause";
+export type StopReason = "cancel" | "drain" | "timeout" | "budget" | "pause";
 export type Mode = "running" | "releasing" | "released" | "over";
 
 /** What a stay needs of its run. */
@@ -29,6 +29,12 @@ export interface StayingRun extends SettlingRun {
     readonly log: (level: "error", message: string, fields: Record<string, unknown>) => void;
     nudge(runId: string): void;
   };
+  /** When its budgets' time is over, on the database's clock; null: never. */
+  readonly wallAtMs: number | null;
+  /** The error that says so. */
+  outOfTime(): LonghaulError;
+  /** What the code had so far, encoded; null when it never said. */
+  partial(): Promise<string | null>;
   /** It waits; its live function may be kept warm. */
   onReleased(): void;
   /** It is nobody's business here any more. */
@@ -112,7 +118,10 @@ export class Stay {
     this.#stop = "broken";
     abort.abort(error);
     const failure = encodeValue(toFailure(error));
-    void this.#settling.send(() => failed(reasonOf(error) ?? "internal", failure)).then(() => this.#over(null));
+    const { journal } = this.#run;
+    void this.#settling
+      .send(() => failed(journal, reasonOf(error) ?? "internal", failure, null))
+      .then(() => this.#over(null));
   }
 
   /** Dropped from memory while it waits: whoever claims it next replays. */
@@ -129,13 +138,18 @@ export class Stay {
     }
     const { activity, activeTime, abort, owner, runId } = this.#run;
     if (why === "drain") await activity.over(patienceMs);
-    const stopped = fail(why === "timeout" ? "RUN_TIMEOUT" : "RUN_CANCELLED", {
-      ...{ run: runId, reason, minutes: activeTime.limitMinutes },
-    });
+    const stopped =
+      why === "budget"
+        ? this.#run.outOfTime()
+        : fail(why === "timeout" ? "RUN_TIMEOUT" : "RUN_CANCELLED", {
+            ...{ run: runId, reason, minutes: activeTime.limitMinutes },
+          });
     abort.abort(stopped);
     await activity.over(owner.settings.graceMs);
+    const fails = why === "timeout" || why === "budget";
+    const partial = fails ? await this.#run.partial() : null;
     await this.#settling.send(() => {
-      if (why === "timeout") return failed("run_timeout", encodeValue(toFailure(stopped)));
+      if (fails) return failed(this.#run.journal, reason, encodeValue(toFailure(stopped)), partial);
       return why === "cancel" ? cancelled(reason) : why === "pause" ? paused(reason) : handedOver(reason);
     });
   }
@@ -166,8 +180,9 @@ export class Stay {
     const { seen } = mailbox;
     const as = await this.#settling.send(() => {
       const sleep = waits.describe();
-      this.#wakesAtMs = sleep.dueAt?.getTime() ?? null;
-      return asleep(seen, sleep);
+      const dueMs = soonest(sleep.dueAt?.getTime() ?? null, this.#run.wallAtMs);
+      this.#wakesAtMs = dueMs;
+      return asleep(seen, { ...sleep, dueAt: dueMs === null ? null : new Date(dueMs) });
     });
     if (as !== "inbox") return;
     this.#mode = "running";
@@ -229,4 +244,8 @@ export class Stay {
     if (reason !== null) abort.abort(reason);
     this.#run.onOver();
   }
+}
+
+function soonest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
 }

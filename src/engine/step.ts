@@ -1,39 +1,60 @@
 // The verb `step`: runs a body, records its outcome once, tries again as the policy says.
-import { AsyncLocalStorage } from "node:async_hooks";
 import { formatDuration } from "../domain/duration.ts";
 import { KIND, type Recorded } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
+import { type Askable, askable } from "../domain/exceeded.ts";
 import { type Failure, fromFailure, toFailure } from "../domain/failure.ts";
 import { hashInput } from "../domain/hash.ts";
+import { WAIT_REASON_CHARS_MAX } from "../domain/limits.ts";
+import { Postponed } from "../domain/postponed.ts";
 import { isRetryable, nextDelayMs, type RetryPolicy } from "../domain/retry.ts";
+import { clip, storable } from "../domain/text.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
+import type { Extras } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
+import { insideStep } from "./inside-step.ts";
+import { type Asked, askedBefore, mayGoOn } from "./more-budget.ts";
 import { metaOf } from "./replay.ts";
 import { type Scope, unlessClosed } from "./scope.ts";
+import { StepStream } from "./step-stream.ts";
 
 export interface StepSpec {
   readonly name: string;
+  /** Tells it from others of its name by what it is about, not by their order: see Scope.open. */
+  readonly mark?: string;
+  /** Told the step's key, whether it is recorded or not. */
+  readonly onKey?: (key: string) => void;
   /** Encoded, or null. */
   readonly input: string | null;
   readonly retry: RetryPolicy;
   /** Null: none. */
   readonly timeoutMs: number | null;
-  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string }) => unknown;
+  /** May throw `Postponed`: then it runs again at that moment, as the same attempt. */
+  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string; stream: StepStream }) => unknown;
+  /** What else goes into the commit that says how the body ended. What its model calls cost is in there by itself. */
+  readonly settle?: (ending: StepEnding) => Extras | null;
+  /** False: it does not count against budgets of steps. Default true. */
+  readonly counted?: boolean;
 }
 
-/** The step whose body is running here, so that a verb called inside of it can be told apart. */
-export const insideStep = new AsyncLocalStorage<{ readonly key: string; readonly attempt: number }>();
+/** How a body ended. `retried`: it failed and will be tried again. */
+export type StepEnding =
+  | { readonly is: "done"; readonly value: unknown }
+  | { readonly is: "failed" | "retried"; readonly failure: Failure }
+  | { readonly is: "postponed"; readonly untilMs: number; readonly reason: string };
 
 /** Gives the recorded outcome, or runs the body until there is one. */
 export async function performStep(execution: Execution, scope: Scope, spec: StepSpec): Promise<unknown> {
-  const { key, done } = scope.open(spec.name);
+  const { key, done } = scope.open(spec.name, spec.mark);
+  spec.onKey?.(key);
   try {
     const hash = spec.input === null ? null : hashInput(spec.input);
     const recorded = execution.replay.find(key);
+    const asked = askedBefore(execution.replay, key);
     if (recorded !== undefined) return await replayed(execution, scope, recorded, hash);
     const replaying = execution.replay.ready(key);
     if (replaying !== undefined) await replaying;
-    return await unlessClosed(scope, attempts(execution, scope, key, hash, spec));
+    return await unlessClosed(scope, attempts(execution, scope, key, hash, spec, asked));
   } finally {
     done();
   }
@@ -63,27 +84,46 @@ async function attempts(
   key: string,
   hash: string | null,
   spec: StepSpec,
+  asked: Asked,
 ): Promise<unknown> {
   const before = execution.replay.attempts(key);
   let failed = before?.failed ?? 0;
-  if (before !== undefined) await backoff(execution, scope, key, before.retryAtMs);
+  if (before !== undefined) await backoff(execution, scope, key, before);
   for (;;) {
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    const outcome = await execution.during(() => attempt(execution, scope, key, hash, spec, failed + 1), key);
+    const stream = new StepStream(execution, key, failed + 1);
+    const outcome = await execution
+      .during(() => attempt(execution, scope, key, hash, spec, stream), key)
+      .finally(() => stream.end());
     if (outcome === STOPPED) return execution.never();
-    if (outcome.done) return outcome.value;
-    failed += 1;
-    await backoff(execution, scope, key, outcome.retryAtMs, outcome.notBeforeMs);
+    if (outcome.is === "done") return outcome.value;
+    if (outcome.is === "refused") {
+      if (await mayGoOn(execution, scope, key, outcome.refusal, asked)) continue;
+      return await execution.during(() => recordFailure(execution, key, outcome.meta, outcome.failure, null));
+    }
+    if (outcome.is === "failed") failed += 1;
+    await backoff(execution, scope, key, outcome);
   }
 }
 
 type Outcome =
-  | { readonly done: true; readonly value: unknown }
-  | { readonly done: false; readonly retryAtMs: number; readonly notBeforeMs: number };
+  | { readonly is: "done"; readonly value: unknown }
+  | ({ readonly is: "failed" | "postponed" } & Pause)
+  /** A budget does not allow it, and a person may be asked. */
+  | { readonly is: "refused"; readonly refusal: Askable; readonly failure: Failure; readonly meta: string };
+
+interface Pause {
+  readonly retryAtMs: number;
+  readonly notBeforeMs?: number;
+  /** Null: the pause after a failure. */
+  readonly reason: string | null;
+}
 
 /** The body was told to stop, and nothing was recorded. */
 const STOPPED = Symbol("stopped");
+/** What begins like this is not counted as a step: see count_steps in sql/migrations/0014_budgets.sql. */
+const UNCOUNTED = `"c":0,`;
 
 /** One attempt and its record. */
 async function attempt(
@@ -92,28 +132,94 @@ async function attempt(
   key: string,
   hash: string | null,
   spec: StepSpec,
-  number: number,
+  stream: StepStream,
 ): Promise<Outcome | typeof STOPPED> {
+  const number = stream.attempt;
+  const counts = spec.counted !== false && execution.claim.counts_steps;
+  const refused = counts ? await refusalToBegin(execution) : null;
   const startedMs = performance.now();
-  const result = await runBody(execution, scope, key, spec, number);
+  const result = refused ?? (await runBody(execution, scope, key, spec, stream));
   const ms = Math.round(performance.now() - startedMs);
-  const meta = `${hash === null ? "" : `"h":"${hash}",`}"n":${number},"ms":${ms}`;
+  const uncounted = spec.counted === false || refused !== null;
+  const meta = `${uncounted ? UNCOUNTED : ""}${hash === null ? "" : `"h":"${hash}",`}"n":${number},"ms":${ms}`;
   if ("encoded" in result) {
-    await execution.journal.append(KIND.step, key, meta, result.encoded);
-    return { done: true, value: decodeValue(result.encoded) };
+    const value = decodeValue(result.encoded);
+    const extras = extrasOf(execution, key, spec, { is: "done", value });
+    await execution.journal.append(KIND.step, key, meta + stream.recordWith(result.value), result.encoded, extras);
+    if (counts) execution.account.endStep(true);
+    return { is: "done", value };
   }
+  if (counts && refused === null) execution.account.endStep(false);
   // A body that failed because it was told to stop has not failed: it runs again where the run goes on.
   if (execution.stopping || scope.closed) return STOPPED;
-  const failure = encodeValue(result.failure);
+  if ("postponed" in result) return await postpone(execution, key, spec, number, ms, result.postponed);
+  if (result.refusal !== null) return { is: "refused", refusal: result.refusal, failure: result.failure, meta };
   if (isRetryable(result.failure) && number < spec.retry.maxAttempts) {
     const delayMs = nextDelayMs(spec.retry, number, Math.random(), result.failure.retryAfterMs);
     const retryAtMs = execution.owner.clock.now() + delayMs;
     const notBeforeMs = performance.now() + delayMs;
-    await execution.journal.append(KIND.attempt, key, `"n":${number},"ms":${ms},"r":${retryAtMs}`, failure);
-    return { done: false, retryAtMs, notBeforeMs };
+    const extras = extrasOf(execution, key, spec, { is: "retried", failure: result.failure });
+    const failure = encodeValue(result.failure);
+    await execution.journal.append(KIND.attempt, key, `"n":${number},"ms":${ms},"r":${retryAtMs}`, failure, extras);
+    return { is: "failed", retryAtMs, notBeforeMs, reason: null };
   }
-  await execution.journal.append(KIND.step, key, `${meta},"f":true`, failure);
-  throw fromFailure(result.failure);
+  return await recordFailure(execution, key, meta, result.failure, spec);
+}
+
+/** The step has failed for good. */
+async function recordFailure(
+  execution: Execution,
+  key: string,
+  meta: string,
+  failure: Failure,
+  spec: StepSpec | null,
+): Promise<never> {
+  const extras = extrasOf(execution, key, spec, { is: "failed", failure });
+  await execution.journal.append(KIND.step, key, `${meta},"f":true`, encodeValue(failure), extras);
+  throw fromFailure(failure);
+}
+
+/** The body is to run again later, as the same attempt: that it was put off is recorded, and counts as nothing. */
+async function postpone(
+  execution: Execution,
+  key: string,
+  spec: StepSpec,
+  number: number,
+  ms: number,
+  postponed: Postponed,
+): Promise<Outcome> {
+  const nowMs = execution.owner.clock.now();
+  const untilMs = Number.isFinite(postponed.untilMs) ? Math.ceil(postponed.untilMs) : nowMs;
+  const reason = clip(storable(String(postponed.reason)), WAIT_REASON_CHARS_MAX);
+  const extras = extrasOf(execution, key, spec, { is: "postponed", untilMs, reason });
+  const meta = `"n":${number - 1},"ms":${ms},"r":${untilMs},"p":true`;
+  await execution.journal.append(KIND.attempt, key, meta, encodeValue(reason), extras);
+  return { is: "postponed", retryAtMs: untilMs, reason };
+}
+
+/** Why a step may not begin, or null. */
+async function refusalToBegin(execution: Execution): Promise<Refused | null> {
+  try {
+    await execution.account.beginStep();
+    return null;
+  } catch (error) {
+    return refusedBy(error);
+  }
+}
+
+/** What goes with the record of a body's end: what its model calls cost, and what its spec says. */
+function extrasOf(execution: Execution, key: string, spec: StepSpec | null, ending: StepEnding): Extras | undefined {
+  const spend = execution.hasAccount ? execution.account.takeClosings(key) : null;
+  const extras = spec?.settle?.(ending) ?? undefined;
+  if (spend === null) return extras;
+  return { ...extras, spend: [...(extras?.spend ?? []), ...spend] };
+}
+
+type Refused = { readonly postponed: Postponed } | { readonly failure: Failure; readonly refusal: Askable | null };
+
+function refusedBy(error: unknown): Refused {
+  if (Postponed.is(error)) return { postponed: error };
+  return { failure: toFailure(error), refusal: askable(error) };
 }
 
 /** Runs the body under its time-out and the run's signals. Encoding is part of the attempt: a value that cannot be kept is a failure. */
@@ -122,8 +228,9 @@ async function runBody(
   scope: Scope,
   key: string,
   spec: StepSpec,
-  attempt: number,
-): Promise<{ encoded: string } | { failure: Failure }> {
+  stream: StepStream,
+): Promise<{ readonly encoded: string; readonly value: unknown } | Refused> {
+  const { attempt } = stream;
   const timeout = spec.timeoutMs === null ? null : new AbortController();
   let abort: AbortSignal | undefined;
   const info = {
@@ -134,6 +241,7 @@ async function runBody(
     },
     attempt,
     idempotencyKey: `${execution.runId}/${key}`,
+    stream,
   };
   const timers: NodeJS.Timeout[] = [];
   try {
@@ -141,9 +249,9 @@ async function runBody(
     const value = await (timeout === null
       ? running
       : Promise.race([running, tooLate(execution, key, spec, timeout, timers)]));
-    return { encoded: encodeValue(value) };
+    return { encoded: encodeValue(value), value };
   } catch (error) {
-    return { failure: toFailure(timeout?.signal.aborted === true ? timeout.signal.reason : error) };
+    return refusedBy(timeout?.signal.aborted === true ? timeout.signal.reason : error);
   } finally {
     timers.forEach(clearTimeout);
   }
@@ -165,8 +273,9 @@ function tooLate(
   });
 }
 
-/** A durable pause between attempts: short ones in place, long ones cost a row like any wait. */
-function backoff(execution: Execution, scope: Scope, key: string, retryAtMs: number, notBeforeMs = 0): Promise<void> {
+/** A durable pause before the body runs again: short ones in place, long ones cost a row like any wait. */
+function backoff(execution: Execution, scope: Scope, key: string, pause: Pause): Promise<void> {
+  const { retryAtMs, notBeforeMs = 0, reason } = pause;
   if (notBeforeMs === 0 && retryAtMs <= execution.owner.clock.now()) return Promise.resolve();
   return new Promise((resolve) => {
     execution.waits.open({
@@ -175,10 +284,32 @@ function backoff(execution: Execution, scope: Scope, key: string, retryAtMs: num
       scope,
       dueMs: retryAtMs,
       notBeforeMs,
-      label: `retry of step ${key}`,
+      label: reason ?? `retry of step ${key}`,
       group: null,
       approvalId: null,
       resolve: () => resolve(),
     });
   });
+}
+
+/**
+ * Where a step begins that is not one of `performStep`'s: waits until the budgets allow it.
+ *
+ * @throws BUDGET_EXCEEDED, which has been recorded as the step's outcome
+ */
+export async function beginStep(execution: Execution, scope: Scope, key: string, asked: Asked): Promise<void> {
+  if (!execution.claim.counts_steps) return;
+  for (;;) {
+    const refused = await execution.during(() => refusalToBegin(execution));
+    if (refused === null) return;
+    if (execution.stopping || scope.closed) return execution.never();
+    if ("postponed" in refused) {
+      const { untilMs, reason } = refused.postponed;
+      await backoff(execution, scope, key, { retryAtMs: untilMs, reason });
+    } else if (refused.refusal === null || !(await mayGoOn(execution, scope, key, refused.refusal, asked))) {
+      await execution.during(() => recordFailure(execution, key, `${UNCOUNTED}"n":1`, refused.failure, null));
+    }
+    const blocked = execution.enter(scope);
+    if (blocked !== undefined) await blocked;
+  }
 }

@@ -6,9 +6,11 @@ import type { Transaction } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { type Append, appendEntries, type NewEntry } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
+import { insideStep } from "./inside-step.ts";
+import { askedBefore } from "./more-budget.ts";
 import { metaOf } from "./replay.ts";
 import { type Scope, unlessClosed } from "./scope.ts";
-import { insideStep } from "./step.ts";
+import { beginStep } from "./step.ts";
 import { pause } from "./timing.ts";
 
 export interface TransactionSql {
@@ -25,6 +27,7 @@ export async function performTransaction(
   const { key, done } = scope.open(name);
   try {
     const recorded = execution.replay.find(key);
+    const asked = askedBefore(execution.replay, key);
     if (recorded !== undefined) {
       return await new Promise((resolve, reject) => {
         execution.replay.request(key, (entry) => {
@@ -41,13 +44,19 @@ export async function performTransaction(
     if (replaying !== undefined) await replaying;
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
+    await beginStep(execution, scope, key, asked);
     return await unlessClosed(
       scope,
-      execution.during(() => commit(execution, key, body), key),
+      execution.during(() => commit(execution, key, body), key).finally(() => endStep(execution)),
     );
   } finally {
     done();
   }
+}
+
+/** Its place is taken: whatever became of it, it is recorded, or the run is let go. */
+function endStep(execution: Execution): void {
+  if (execution.claim.counts_steps) execution.account.endStep(true);
 }
 
 /** Thrown inside the transaction to roll it back when the run turned out to be somebody else's. */

@@ -29,6 +29,11 @@ export class Values {
     }
   }
 
+  /** The value of an entry. */
+  ofEntry(entry: Recorded): Promise<unknown> {
+    return entry.blob === null ? Promise.resolve(metaOf(entry)["v"]) : this.load(null, entry.blob);
+  }
+
   /** Uses the value of an entry that is decoded already: at once if it lies inline, so that a replay need not wait. */
   use(entry: Recorded, meta: Readonly<Record<string, unknown>>, use: (value: unknown) => void): void | Promise<void> {
     return entry.blob === null ? use(meta["v"]) : this.load(null, entry.blob).then(use);

@@ -1,4 +1,6 @@
 // The contract between the parts of the gateway: what a job is, who serves it, who pays, and who waits.
+
+import type { CallFacts, CallOutcome, OpenedCall } from "../domain/calls.ts";
 import type { AnswerSource, Attribution, CallFailureKind } from "../domain/model-call.ts";
 import type { Spend, TokenUsage } from "../domain/usage.ts";
 
@@ -19,7 +21,8 @@ export interface Estimate {
 /** What a target gave. */
 export interface Sent<R> {
   readonly result: R;
-  readonly usage: TokenUsage;
+  /** Null when the provider did not say, or said what cannot be: the estimate counts. */
+  readonly usage: TokenUsage | null;
   /** Lower-case response headers, for what they say about limits. */
   readonly headers: Readonly<Record<string, string>>;
   /** From sending to the first part, in milliseconds; null when it did not stream. */
@@ -31,6 +34,8 @@ export interface Attempt {
   readonly target: Target;
   /** 1 for the first attempt of the call, over all its targets. */
   readonly number: number;
+  /** Near the end of a budget: the answer may be no longer, whatever the caller said. Null: as the caller said. */
+  readonly maxOutputTokens: number | null;
   /** Fires on cancel, on time-out, and when nothing came for too long. */
   readonly abort: AbortSignal;
   /** The stream is alive: call it for every part that arrives, so that the idle watchdog stays quiet. */
@@ -46,24 +51,31 @@ export interface Job<R> {
   readonly maxOutputTokens: number | null;
   /** Tools are offered: a routing rule may look at it. */
   readonly hasTools: boolean;
+  /** It gives signs of life before it is whole. */
+  readonly streams: boolean;
   /** Canonical text of the request without the model: what makes two calls identical. Null: never cached nor coalesced. */
   readonly identity: string | null;
   send(attempt: Attempt): Promise<Sent<R>>;
-  /** An attempt that had already shown something to the caller is given up; what follows replaces it. False: that is not possible. */
+  /** The caller has seen a part of the attempt's answer. */
+  hasShown?(): boolean;
+  /** That attempt is given up, and what follows replaces what was shown of it. False: that is not possible. */
   reset?(attempt: Attempt): boolean;
   /** To and from what the cache keeps. Without them the job is not cached. */
   readonly codec?: { encode(result: R): string; decode(text: string): R };
 }
 
-/** Who pays, for one call after another. The engine's host pays from the run's budget tree, the HTTP endpoint from a key's or none. */
+/** Who pays, for one call after another. A run pays from its tree's budgets; the HTTP endpoint from a budget of its own, or none. */
 export interface Payer {
-  /**
-   * Sets aside what the call may cost. Rejects with BUDGET_EXCEEDED; may take its time while others of the tree have it set aside.
-   * Answers the largest output that still fits when the estimate's does not but a smaller useful one does.
-   */
+  /** A limit in US dollars holds somewhere: a call of unknown price must be refused. */
+  readonly limits: { readonly usd: boolean };
+  /** Sets aside what an attempt may cost. Rejects with BUDGET_EXCEEDED, throws Postponed while others of the tree hold what is left. */
   reserve(need: Spend): Promise<void>;
-  /** What an attempt really used, or gives everything back with NO_SPEND. May be called once for each `reserve`. */
+  /** What it really cost; NO_SPEND gives everything back. Once for each `reserve`. */
   settle(reserved: Spend, actual: Spend): void;
+  /** Writes down that an attempt goes out, committed before it does: a process that dies then neither loses nor resets spend. */
+  open(call: CallFacts): Promise<OpenedCall>;
+  /** An answer that cost no attempt: from the cache, or shared. */
+  note(call: CallFacts & CallOutcome): void;
 }
 
 /** Who waits. In a run the run itself sleeps, holding no slot; over HTTP a long wait is refused. */
@@ -79,7 +91,7 @@ export interface CallOptions {
   readonly model: string;
   readonly attribution: Attribution;
   readonly abort: AbortSignal;
-  readonly payer: Payer | null;
+  readonly payer: Payer;
   readonly waiter: Waiter;
   /** The same for every attempt of the same logical call, across crashes: books its place in a quota's line, and finds what a dead
    * process left open. */

@@ -1,9 +1,11 @@
 // The verbs a process offers on a Longhaul installation: what the server, the command line and a user's program call.
 import type { Agent, AnyAgent } from "../agents/ctx.ts";
 import type { Approval, ApprovalStatus } from "../domain/approval.ts";
+import type { BudgetDeclaration, BudgetLimits, BudgetView } from "../domain/budget.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import type { Keys } from "./keys-api.ts";
 import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
 import type { LoadAlert, LoadReport, ScaleOptions, ScaleReport } from "./load-views.ts";
@@ -13,6 +15,11 @@ export interface SubmitOptions {
   readonly runId?: string;
   /** One run per key and tenant; the same key with another request is refused (IDEMPOTENCY_MISMATCH). */
   readonly idempotencyKey?: string;
+  /**
+   * A run of the same agent, input, thread and configuration that was submitted not longer ago stands for this one: while it is under way, and
+   * when it has succeeded. `false`: not even if the agent says so. Not for submits with a `runId`, an `idempotencyKey` or a `tx`.
+   */
+  readonly dedupe?: { readonly ttl: DurationInput } | false;
   readonly threadId?: string;
   /** When the thread has an active run: wait in its line (default), refuse (THREAD_BUSY), or stop the active one first. */
   readonly ifBusy?: "enqueue" | "reject" | "interrupt";
@@ -31,6 +38,8 @@ export interface SubmitOptions {
   readonly runAt?: Date;
   /** A run that nobody has started by then ends as cancelled, with the reason `expired`. Counts from now, or from `runAt`. */
   readonly startWithin?: DurationInput;
+  /** What it may spend, with every run below it. The stricter of this and the agent's own holds. */
+  readonly budget?: BudgetDeclaration;
   /** Take part in the caller's own transaction: anything with pg's `query(text, values)`. Not with an idempotency key. */
   readonly tx?: { query(text: string, values: unknown[]): Promise<unknown> };
 }
@@ -53,6 +62,7 @@ export interface RunHandle<Out = unknown> {
   /** Waits for the end. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */
   result(options?: WaitForOptions): Promise<Out>;
   events(options?: EventsOptions): AsyncIterable<RunEvent>;
+  events(options: EventsOptions & { readonly tokens: boolean }): AsyncIterable<RunEvent | TokenEvent>;
   cancel(reason?: string): Promise<CancelVerdict>;
 }
 
@@ -119,7 +129,7 @@ export interface Why {
   readonly sentence: string;
   /**
    * Queued: `delay`, `isolated`, `thread`, `tenant_paused`, `cap` (its plan's), `key_limit`, `agent_limit`, `no_worker`, `expires`
-   * (nothing holds it, but its time is running out), `behind`. Running: `lease`. Waiting: `approval`, `signal`, `timer`, `child`.
+   * (nothing holds it, but its time is running out), `behind`. Running: `lease`. Waiting: `approval`, `signal`, `timer`, `child`, `budget`.
    * `paused`, `finished`.
    */
   readonly code: string;
@@ -220,6 +230,8 @@ export interface Tenant {
   wait(runId: string, options?: WaitForOptions): Promise<RunResult>;
   /** Every journaled event once and in order, from `after`; ends after the last. */
   stream(runId: string, options?: EventsOptions): AsyncIterable<RunEvent>;
+  /** With `tokens`: between them what steps are writing at the moment, best effort. */
+  stream(runId: string, options: EventsOptions & { readonly tokens: boolean }): AsyncIterable<RunEvent | TokenEvent>;
   get(runId: string): Promise<Run | null>;
   inspect(runId: string): Promise<RunDetail | null>;
   list(filter?: ListRuns): Promise<Run[]>;
@@ -238,6 +250,10 @@ export interface Tenant {
   retry(runId: string, options: { by: string }): Promise<RunHandle>;
   /** A new run from this one's journal up to (not with) a step. Default: from the start. */
   fork(runId: string, options?: { beforeStep?: string; input?: unknown }): Promise<RunHandle>;
+  /** Null for one that the tenant does not have. A run that declares a budget has one with the run's id. */
+  budget(budgetId: string): Promise<BudgetView | null>;
+  /** Raises what it limits by this much. Runs that ask a person for it go on. @throws BUDGET_NOT_FOUND, BUDGET_INVALID */
+  raiseBudget(budgetId: string, by: BudgetLimits, options: { readonly by: string }): Promise<BudgetView>;
   createThread(options?: {
     threadId?: string;
     metadata?: Record<string, unknown>;

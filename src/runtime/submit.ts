@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { AnyAgent } from "../agents/ctx.ts";
 import { validInput } from "../agents/schema.ts";
 import { bandNumber } from "../domain/band.ts";
+import { budgetRow, checkBudget, strictest } from "../domain/budget-check.ts";
 import { durationMs } from "../domain/duration.ts";
 import { fail, type LonghaulError } from "../domain/errors.ts";
 import { checkKey, checkName } from "../domain/key.ts";
@@ -17,6 +18,7 @@ import { cancelRun } from "../store/finish.ts";
 import { readRun } from "../store/read.ts";
 import { intakeStatements, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
+import { alikeOf, submitAlike } from "./alike.ts";
 import type { SubmitOptions } from "./api.ts";
 import type { Installation } from "./installation.ts";
 import { checkUuid } from "./uuid.ts";
@@ -72,8 +74,11 @@ export function prepare(
 /** Stores a checked run. */
 export async function place(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {
   if (options.tx !== undefined) return intake(installation, run, options);
-  const row = await installation.submits.add(run);
+  const row = run.alike
+    ? await submitAlike(installation.db, run, run.alike, PATIENCE_MS, (refused) => refuse(run, refused))
+    : await installation.submits.add(run);
   refuse(run, row);
+  if (row.existing && run.alike && row.run_id !== run.runId) return { runId: row.run_id, existing: true };
   // An id is one run's in the whole installation: if that is another tenant's, nothing was stored, and nothing is told of it.
   if (row.existing && row.run_id === run.runId && (await readRun(installation.db, run.tenant, run.runId)) === null)
     throw fail("RUN_ID_TAKEN", { run: run.runId });
@@ -93,6 +98,7 @@ async function newRun(
   input: unknown,
   options: SubmitOptions,
 ): Promise<NewRun> {
+  const budget = strictest(agent.budget, checkBudget("the submit", options.budget));
   const value = encodeValue(await validInput(agent, input));
   const isLarge = Buffer.byteLength(value) > INLINE_VALUE_BYTES_MAX;
   const runAt = startOf(installation, options);
@@ -122,6 +128,7 @@ async function newRun(
     rejectIfBusy: options.ifBusy === "reject",
     idempotencyKey: key,
     requestHash: key === null ? null : requestHash(agent.name, value, threadId),
+    alike: alikeOf(agent, options.build ?? installation.build, threadId, value, options),
     input: apart === undefined ? value : null,
     inputBlob: apart?.hash ?? null,
     apart,
@@ -129,6 +136,8 @@ async function newRun(
     metadata: plainJson("metadata", options.metadata ?? {}),
     runAt,
     startBy: startByOf(installation, options, runAt),
+    budget: budget === null ? null : budgetRow(budget),
+    budgetAbove: null,
   };
 }
 

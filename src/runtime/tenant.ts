@@ -1,5 +1,6 @@
 // The verbs of an installation for one tenant.
 import type { AnyAgent } from "../agents/ctx.ts";
+import type { BudgetLimits, BudgetView } from "../domain/budget.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
@@ -8,6 +9,7 @@ import { checkKey } from "../domain/key.ts";
 import { INBOX_MESSAGES_MAX, PAGE_SIZE_MAX } from "../domain/limits.ts";
 import { signalKey } from "../domain/message.ts";
 import type { Run, RunResult } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import { encodeValue } from "../domain/value.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
@@ -28,6 +30,7 @@ import type {
   Why,
 } from "./api.ts";
 import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
+import { raiseBudgetOf, viewBudgetOf } from "./budgets.ts";
 import { DeadLetterVerbs } from "./dead-letters.ts";
 import { forkAt, retryRun } from "./fork.ts";
 import { answering, type Installation, loadValue } from "./installation.ts";
@@ -35,7 +38,7 @@ import { submit } from "./submit.ts";
 import { submitMany } from "./submit-many.ts";
 import { makeThread, viewThread } from "./threads.ts";
 import { isUuid } from "./uuid.ts";
-import { eventView, resultView, runView, stepViews } from "./views.ts";
+import { eventView, resultView, runView, stepViews, tokensView } from "./views.ts";
 import { why } from "./why.ts";
 
 const LIST_DEFAULT = 20;
@@ -91,13 +94,24 @@ export class TenantVerbs implements Tenant {
     throw fail("WAIT_TIMEOUT", { run: run.runId, timeout: formatDuration(options.timeoutMs ?? 0) });
   }
 
-  async *stream(runId: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {
+  stream(runId: string, options?: EventsOptions): AsyncGenerator<RunEvent>;
+  stream(runId: string, options: EventsOptions & { readonly tokens: boolean }): AsyncGenerator<RunEvent | TokenEvent>;
+  async *stream(
+    runId: string,
+    options: EventsOptions & { readonly tokens?: boolean } = {},
+  ): AsyncGenerator<RunEvent | TokenEvent> {
     const run = await this.#existing(runId);
     const { db, followers } = this.#installation;
+    const { after = 0, abort, tokens = false } = options;
     // Nothing will ever come after the last entry of an ended run.
-    if (run.finishedAt !== null && (options.after ?? 0) >= run.journalSeq) return;
-    for await (const entry of followers.follow(run.runId, options.after ?? 0, options.abort)) {
-      yield await answering(() => eventView(db, this.tenantId, run.runId, entry));
+    if (run.finishedAt !== null && after >= run.journalSeq) return;
+    const all = tokens
+      ? followers.followWithTokens(run.runId, after, abort)
+      : followers.follow(run.runId, after, abort);
+    for await (const news of all) {
+      yield news.kind === "tokens"
+        ? tokensView(run.runId, news)
+        : await answering(() => eventView(db, this.tenantId, run.runId, news));
     }
   }
 
@@ -230,6 +244,14 @@ export class TenantVerbs implements Tenant {
     return this.#handle(next, null, false);
   }
 
+  budget(budgetId: string): Promise<BudgetView | null> {
+    return answering(() => viewBudgetOf(this.#installation, this.tenantId, budgetId));
+  }
+
+  raiseBudget(budgetId: string, by: BudgetLimits, options: { readonly by: string }): Promise<BudgetView> {
+    return answering(() => raiseBudgetOf(this.#installation, this.tenantId, budgetId, by, options.by));
+  }
+
   createThread(options: Parameters<Tenant["createThread"]>[0] = {}): Promise<Thread> {
     return answering(() => makeThread(this.#installation, this.tenantId, options));
   }
@@ -250,7 +272,8 @@ export class TenantVerbs implements Tenant {
       threadId,
       existing,
       result: async (options) => this.#output(runId, await this.wait(runId, options)),
-      events: (options) => this.stream(runId, options),
+      events: (options: EventsOptions & { readonly tokens: boolean } = { tokens: false }) =>
+        this.stream(runId, options) as AsyncGenerator<RunEvent>,
       cancel: (reason) => this.cancel(runId, reason),
     };
   }

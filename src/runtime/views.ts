@@ -4,7 +4,9 @@ import type { Entry, RunEvent } from "../domain/entry.ts";
 import { KIND, kindName } from "../domain/entry.ts";
 import type { Failure } from "../domain/failure.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import { decodeValue } from "../domain/value.ts";
+import type { TokenDelta } from "../engine/token-reader.ts";
 import type { Database } from "../store/database.ts";
 import type { ApprovalRow, OutcomeRow, RunRow } from "../store/read.ts";
 import type { StepView } from "./api.ts";
@@ -42,7 +44,10 @@ export async function resultView(db: Database, tenant: string, row: OutcomeRow):
   if (row.status === "succeeded")
     return { status: "succeeded", output: await loadValue(db, tenant, row.output, row.output_blob) };
   if (row.status === "cancelled") return { status: "cancelled", reason: row.reason };
-  return { status: "failed", reason: row.reason, failure: decodeValue(row.failure ?? "{}") as Failure };
+  const failure = decodeValue(row.failure ?? "{}") as Failure;
+  const failed = { status: "failed", reason: row.reason, failure } as const;
+  if (row.output === null && row.output_blob === null) return failed;
+  return { ...failed, partial: await loadValue(db, tenant, row.output, row.output_blob) };
 }
 
 /** An entry with its value: inline, or loaded from where it lies apart. */
@@ -60,14 +65,24 @@ export async function eventView(db: Database, tenant: string, runId: string, ent
   };
 }
 
+export function tokensView(runId: string, delta: TokenDelta): TokenEvent {
+  return { runId, ephemeral: true, seq: null, ...delta };
+}
+
 /** The short names of the journal, spelled out. */
 function eventData(kind: number, body: Record<string, unknown>): unknown {
   switch (kind) {
     case KIND.step:
-      return body["f"] === true
-        ? { attempts: body["n"], durationMs: body["ms"] ?? null, failure: body["v"] }
-        : { attempts: body["n"], durationMs: body["ms"] ?? null, value: body["v"] };
+      return {
+        attempts: body["n"],
+        durationMs: body["ms"] ?? null,
+        ...(body["t"] === undefined ? {} : { tokens: { last: body["t"] } }),
+        ...(body["f"] === true ? { failure: body["v"] } : { value: body["v"] }),
+      };
+    case KIND.message:
+      return { attempt: body["n"], last: body["t"], text: body["v"] };
     case KIND.attempt:
+      if (body["p"] === true) return { attempt: body["n"], postponedUntilMs: body["r"], reason: body["v"] };
       return { attempt: body["n"], durationMs: body["ms"] ?? null, retryAtMs: body["r"], failure: body["v"] };
     case KIND.value:
     case KIND.state:
@@ -147,6 +162,10 @@ function stepView(event: RunEvent, earlier: StepView | undefined): StepView | nu
       return { ...base, kind: "step", attempts: data["attempts"] as number, durationMs, ...outcome };
     }
     case "attempt":
+      if ("postponedUntilMs" in data) {
+        const attempts = data["attempt"] as number;
+        return { ...base, kind: "step", status: "waiting", attempts, value: data["reason"] };
+      }
       return {
         ...base,
         kind: "step",
@@ -157,6 +176,8 @@ function stepView(event: RunEvent, earlier: StepView | undefined): StepView | nu
     case "wait":
       return { ...base, kind: "wait", status: "waiting", value: data["request"] ?? data["label"] };
     case "received":
+      // The answer to what a step asked by itself.
+      if (event.key === null) return null;
       return {
         ...base,
         kind: earlier?.kind ?? "wait",
@@ -177,6 +198,7 @@ function stepView(event: RunEvent, earlier: StepView | undefined): StepView | nu
     case "lost":
     case "resumed":
     case "value":
+    case "message":
       return null;
   }
 }

@@ -71,18 +71,31 @@ async function waiting(db: Database, run: Run, holdup: Holdup): Promise<Reason> 
   };
   const [approval] = approvals;
   if (approval !== undefined) {
+    const isBudget = approval.name === "budget" && approval.step_key.includes("!budget#");
     const until =
       approval.expires_at === null
         ? ""
         : `, which expires in ${formatDuration(Math.max(0, approval.expires_at.getTime() - holdup.now_at.getTime()))}`;
     const more = approvals.length > 1 ? ` and ${approvals.length - 1} more` : "";
     return {
-      code: "approval",
-      sentence: `It waits for a person to answer the ${approval.kind} "${approval.name}"${until}${more}; an answer moves it.`,
+      code: isBudget ? "budget" : "approval",
+      sentence: isBudget
+        ? `Its budget is spent, and it waits for a person to raise it (approval "budget")${more}; an answer moves it.`
+        : `It waits for a person to answer the ${approval.kind} "${approval.name}"${until}${more}; an answer moves it.`,
       details: { ...details, approvals: approvals.map((a) => a.approval_id) },
       commands: approvals
         .flatMap((a) => [`longhaul approvals approve ${a.approval_id}`, `longhaul approvals deny ${a.approval_id}`])
         .slice(0, 4),
+    };
+  }
+  const budget = waits.find((wait) => wait.label.startsWith("budget "));
+  if (budget !== undefined) {
+    const inMs = Math.max(0, (budget.due_at?.getTime() ?? 0) - holdup.now_at.getTime());
+    return {
+      code: "budget",
+      sentence: `It waits for its budget: all that is left is set aside for what others of its tree have under way (${budget.label}); it asks again in ${formatDuration(inMs)}.`,
+      details,
+      commands: [],
     };
   }
   const children = waits.filter((wait) => wait.key.startsWith("child:"));

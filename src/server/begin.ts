@@ -1,4 +1,5 @@
 // From a checked request for a run to a run: a new one in the queue, or the waiting one that the request answers.
+import type { BudgetDeclaration } from "../domain/budget.ts";
 import { fail } from "../domain/errors.ts";
 import type { SubmitOptions, Tenant } from "../runtime/api.ts";
 import { requireScope } from "./access.ts";
@@ -81,9 +82,29 @@ export function submitOptions(threadId: string | null, body: RunCreate, key: str
     ...(body.after_seconds ? { delay: { seconds: body.after_seconds } } : {}),
     ...(typeof body.priority === "number" ? { priority: body.priority } : {}),
     ...(typeof body.concurrency_key === "string" ? { concurrencyKey: body.concurrency_key } : {}),
+    ...(body.budget ? { budget: budgetOf(body.budget) } : {}),
     ...(typeof body.start_within_seconds === "number" ? { startWithin: { seconds: body.start_within_seconds } } : {}),
+    ...(typeof body.dedupe_seconds === "number" ? { dedupe: dedupeOf(body.dedupe_seconds) } : {}),
     ...(key === undefined ? {} : { idempotencyKey: key }),
   };
+}
+
+/** As JSON writes names: `output_tokens`. What is unknown keeps its name, and is refused with it. */
+function budgetOf(body: Readonly<Record<string, unknown>>): BudgetDeclaration {
+  const named = Object.entries(body).filter(([, value]) => value !== null);
+  return Object.fromEntries(named.map(([name, value]) => [BUDGET_NAMES.get(name) ?? name, value]));
+}
+
+const BUDGET_NAMES = new Map([
+  ["input_tokens", "inputTokens"],
+  ["output_tokens", "outputTokens"],
+  ["wall_minutes", "wallMinutes"],
+  ["on_exceeded", "onExceeded"],
+]);
+
+/** 0: not even if the agent says so. */
+function dedupeOf(seconds: number): NonNullable<SubmitOptions["dedupe"]> {
+  return seconds > 0 && { ttl: { seconds } };
 }
 
 /** Kept with the run and given back as its `kwargs`. The input is not: it is stored once, with the run itself. */

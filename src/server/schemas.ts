@@ -83,7 +83,14 @@ export const runCreate = z.object({
   /** Ours: within the tenant, 0 first. */
   priority: z.number().int().min(0).max(32_767).nullish(),
   concurrency_key: z.string().nullish(),
+  // checked where all budgets are
+  budget: z.record(z.string(), z.unknown()).nullish(),
   start_within_seconds: z
+    .number()
+    .min(0)
+    .max(DURATION_MS_MAX / 1_000)
+    .nullish(),
+  dedupe_seconds: z
     .number()
     .min(0)
     .max(DURATION_MS_MAX / 1_000)
@@ -168,6 +175,8 @@ export const scaleQuery = z.object({
 export const joinQuery = z.object({
   cancel_on_disconnect: flag.optional(),
   stream_mode: z.array(z.enum(STREAM_MODES)).min(1).optional(),
+  /** Of the journal's own stream: also what steps are writing. */
+  tokens: flag.optional(),
 });
 
 export const cancelQuery = z.object({ wait: flag.optional(), action: z.enum(["interrupt", "rollback"]).optional() });

@@ -19,7 +19,16 @@ export type Move =
       /** The value of `outputBlob`, where it is not stored yet. */
       readonly apart?: Apart | undefined;
     }
-  | { readonly move: "finish"; readonly status: "failed"; readonly reason: string | null; readonly failure: string }
+  | {
+      readonly move: "finish";
+      readonly status: "failed";
+      readonly reason: string | null;
+      readonly failure: string;
+      /** What it had so far, if it said so. */
+      readonly output?: string | null;
+      readonly outputBlob?: string | null;
+      readonly apart?: Apart | undefined;
+    }
   | { readonly move: "finish"; readonly status: "cancelled"; readonly reason: string | null }
   | {
       readonly move: "wait";
@@ -73,8 +82,8 @@ export function settleRuns(
       settles.map((s) => Math.round(s.activeMs)),
       of((to) => (to.move === "finish" ? to.status : null)),
       of((to) => ("reason" in to ? to.reason : null)),
-      of((to) => ("output" in to ? to.output : null)),
-      of((to) => ("outputBlob" in to ? to.outputBlob : null)),
+      of((to) => ("output" in to ? (to.output ?? null) : null)),
+      of((to) => ("outputBlob" in to ? (to.outputBlob ?? null) : null)),
       of((to) => ("failure" in to ? to.failure : null)),
       ...entryColumns(settles),
       consumed.length === 0 ? null : consumed.map((c) => c.runId),

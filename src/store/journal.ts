@@ -2,6 +2,7 @@
 import type { Entry, Recorded } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
 import { type Apart, queryWithBlobs } from "./blobs.ts";
+import { type Closing, closingsJson } from "./calls.ts";
 import type { Queryable } from "./database.ts";
 
 /** An entry that is not stored yet; its number is known, because a run has one writer. */
@@ -88,10 +89,12 @@ export interface Extras {
   readonly approvals?: readonly NewApproval[];
   /** Approvals whose time-out these entries record. */
   readonly expired?: readonly string[];
+  /** Model calls that the entries have to do with, and what became of them. */
+  readonly spend?: readonly Closing[];
 }
 
 const APPEND_ONE = `select * from longhaul.append_one($1, $2, $3, $4, $5, $6::smallint[], $7::text[], $8::text[], $9::text[],
-  $10::int[], $11, $12, $13, $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::timestamptz[], $22::uuid[])`;
+  $10::int[], $11, $12, $13, $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::timestamptz[], $22::uuid[], $23::jsonb)`;
 
 /** The append of one run together with what else it changes. `moved`: an approval that was to expire has just been answered. */
 export async function appendWith(
@@ -128,6 +131,7 @@ export async function appendWith(
       approvals?.map((a) => a.requestHash) ?? null,
       approvals?.map((a) => a.expiresAt) ?? null,
       extras.expired ?? null,
+      extras.spend === undefined || extras.spend.length === 0 ? null : closingsJson(extras.spend),
     ],
     "lh_append_one",
     append.entries.map((e) => e.apart),

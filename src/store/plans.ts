@@ -9,18 +9,24 @@ export interface PlanRow {
   readonly band: number | null;
   readonly unfinished_max: number | null;
   readonly submits_per_minute: number | null;
+  /** What each tenant may spend per period: a declaration as limits_of (0014) takes it, with "per". */
+  readonly budget?: Readonly<Record<string, string | number>> | null;
 }
 
 /** Writes a plan; it holds at once for the tenants that have it. Answers whether it was there before. */
 export async function setPlan(db: Queryable, plan: PlanRow): Promise<boolean> {
-  const [row] = await db.query<{ set_plan: boolean }>("select longhaul.set_plan($1, $2, $3, $4::smallint, $5, $6)", [
-    plan.plan,
-    plan.concurrency,
-    plan.weight,
-    plan.band,
-    plan.unfinished_max,
-    plan.submits_per_minute,
-  ]);
+  const [row] = await db.query<{ set_plan: boolean }>(
+    "select longhaul.set_plan($1, $2, $3, $4::smallint, $5, $6, $7::jsonb)",
+    [
+      plan.plan,
+      plan.concurrency,
+      plan.weight,
+      plan.band,
+      plan.unfinished_max,
+      plan.submits_per_minute,
+      plan.budget == null ? null : JSON.stringify(plan.budget),
+    ],
+  );
   return row?.set_plan ?? false;
 }
 
@@ -57,7 +63,7 @@ export async function pauseTenant(db: Queryable, tenant: string, paused: boolean
 
 export function readPlans(db: Queryable): Promise<(PlanRow & { readonly tenants: number })[]> {
   return db.query(
-    `select p.plan, p.concurrency, p.weight, p.band, p.unfinished_max, p.submits_per_minute,
+    `select p.plan, p.concurrency, p.weight, p.band, p.unfinished_max, p.submits_per_minute, p.budget,
        (select count(*) from longhaul.tenants t where t.plan = p.plan) as tenants from longhaul.plans p order by 1`,
   );
 }

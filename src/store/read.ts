@@ -115,6 +115,7 @@ export interface ApprovalRow {
   readonly tenant_id: string;
   readonly agent: string;
   readonly kind: "approval" | "interrupt";
+  readonly step_key: string;
   readonly name: string;
   readonly request: string | null;
   readonly request_blob: string | null;

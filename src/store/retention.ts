@@ -13,7 +13,7 @@ export interface RetentionPolicy {
 /** What one round did. */
 export interface RetentionRound {
   /** Null when there was nothing to do. */
-  readonly did: "runs" | "leftovers" | "blobs" | "threads" | null;
+  readonly did: "runs" | "leftovers" | "calls" | "blobs" | "threads" | null;
   readonly n: number | null;
   /** Somebody should come back in this time; null: not before the usual. */
   readonly next_ms: number | null;

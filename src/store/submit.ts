@@ -3,6 +3,12 @@ import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
 import { errorState } from "./driver-errors.ts";
 
+/** What makes runs alike, and for how long one stands for the others. */
+export interface Alike {
+  readonly hash: Buffer;
+  readonly ttlMs: number;
+}
+
 /** A run to be stored. Ids are made by the caller, so that a repeat after an unknown commit finds the first try. */
 export interface NewRun {
   readonly runId: string;
@@ -25,6 +31,8 @@ export interface NewRun {
   readonly rejectIfBusy: boolean;
   readonly idempotencyKey: string | null;
   readonly requestHash: string | null;
+  /** Another that is alike may stand for it: it is submitted by itself then (runtime/alike.ts). */
+  readonly alike?: Alike | null | undefined;
   readonly input: string | null;
   readonly inputBlob: string | null;
   /** The value of `inputBlob`, where it is not stored yet. */
@@ -34,6 +42,10 @@ export interface NewRun {
   readonly runAt: Date | null;
   /** It ends as `expired` when nobody has started it by then. */
   readonly startBy: Date | null;
+  /** A budget of its own (budgetRow in domain/budget-check.ts), or null. */
+  readonly budget: string | null;
+  /** The budget that this one, or the run itself, draws on: its parent's nearest. Null: its tenant's. */
+  readonly budgetAbove: string | null;
 }
 
 export interface Submitted {
@@ -48,7 +60,7 @@ export interface Submitted {
 
 const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::boolean[], $7::uuid[],
   $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::smallint[], $15::uuid[], $16::boolean[], $17::text[],
-  $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::timestamptz[], true)`;
+  $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::timestamptz[], $25::text[], $26::uuid[], true)`;
 
 /**
  * Stores a batch of runs and makes them claimable, in one statement. Answers one row per asked run. Runs without a parent are held to
@@ -84,6 +96,8 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
       column("metadata"),
       column("runAt"),
       column("startBy"),
+      column("budget"),
+      column("budgetAbove"),
     ],
     "lh_submit",
     column("apart"),
@@ -91,8 +105,8 @@ export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Subm
 }
 
 const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, queue, band, key, priority, thread_id, input, input_blob, options, metadata, run_at,
-  start_by)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14, $15)`;
+  start_by, budget)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14, $15, $16)`;
 
 const INTAKE_APART = "insert into longhaul.blobs (tenant_id, hash, body) values ($1, $2, $3) on conflict do nothing";
 
@@ -114,6 +128,7 @@ export function intakeStatements(run: NewRun): { text: string; values: unknown[]
     run.metadata,
     run.runAt,
     run.startBy,
+    run.budget,
   ];
   const { apart } = run;
   const blobs = apart === undefined ? [] : [{ text: INTAKE_APART, values: [apart.tenant, apart.hash, apart.body] }];

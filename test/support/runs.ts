@@ -34,6 +34,8 @@ export function aRun(changes: Partial<NewRun> = {}): NewRun {
     metadata: "{}",
     runAt: null,
     startBy: null,
+    budget: null,
+    budgetAbove: null,
     ...changes,
   };
 }

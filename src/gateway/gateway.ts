@@ -1,0 +1,134 @@
+// The gateway of one process: every model call passes here, from agents' runs, from the HTTP endpoint, or from a program of its own.
+import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
+import { fail } from "../domain/errors.ts";
+import type { RunNeeds } from "../domain/run-needs.ts";
+import { readBudget } from "../store/budgets.ts";
+import type { Database } from "../store/database.ts";
+import { Answers } from "./answers.ts";
+import { Breakers } from "./breaker.ts";
+import { type ChatRequest, chatJob } from "./chat.ts";
+import { type EmbeddingReply, embeddingJob } from "./embedding.ts";
+import { Estimator } from "./estimate.ts";
+import { Experience } from "./experience.ts";
+import { Ledger } from "./ledger.ts";
+import type { Parts } from "./parts.ts";
+import { perform } from "./perform.ts";
+import { Prices } from "./prices.ts";
+import { Providers } from "./providers.ts";
+import { type Headroom, Quotas } from "./quota.ts";
+import type { ChatReply } from "./reply.ts";
+import type { CallOptions, Job, Payer, Performed } from "./roles.ts";
+import { routeOf } from "./route.ts";
+import type { GatewaySettings } from "./settings.ts";
+import { Settlement } from "./settlement.ts";
+import { GuardedTokenizer } from "./tokenizer.ts";
+
+export interface GatewayOptions {
+  readonly db: Database;
+  readonly settings: GatewaySettings;
+  /** The database's clock. Default: this process's. */
+  readonly clock?: { now(): number };
+  readonly log?: Parts["log"];
+  /** Where keys and addresses come from. Default: the environment of the process. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+export class Gateway {
+  readonly settings: GatewaySettings;
+  readonly #db: Database;
+  readonly #parts: Parts;
+  readonly #providers: Providers;
+  readonly #settlement: Settlement;
+  readonly #quotas: Quotas;
+  readonly #breakers: Breakers;
+  readonly #answers: Answers;
+  readonly #experience: Experience;
+  readonly #ledger: Ledger;
+
+  constructor({ db, settings, clock = Date, log = () => undefined, env }: GatewayOptions) {
+    this.settings = settings;
+    this.#db = db;
+    this.#providers = new Providers(settings, env === undefined ? {} : { env });
+    this.#settlement = new Settlement({ db, log });
+    const shared = { db, settlement: this.#settlement, clock, log };
+    this.#quotas = new Quotas({ ...shared, providers: settings.providers.values() });
+    this.#breakers = new Breakers(shared);
+    this.#answers = new Answers({ db, log });
+    this.#ledger = new Ledger(db);
+    const estimator = new Estimator(settings.outputTokensDefault, tokenizerOf(settings, log));
+    this.#experience = new Experience(db, estimator);
+    this.#parts = {
+      ...{ settings, clock, estimator, log },
+      prices: new Prices(settings),
+      limiter: this.#quotas,
+      breakers: this.#breakers,
+      answers: this.#answers,
+    };
+  }
+
+  /** A chat call, in one piece or as a stream. @throws as `perform` does */
+  chat(request: ChatRequest, options: CallOptions): Promise<Performed<ChatReply>> {
+    return this.perform(
+      chatJob(request, (target) => this.#providers.language(target)),
+      options,
+    );
+  }
+
+  /** An embedding call. @throws as `perform` does */
+  embed(request: EmbeddingModelV3CallOptions, options: CallOptions): Promise<Performed<EmbeddingReply>> {
+    return this.perform(
+      embeddingJob(request, (target) => this.#providers.embedding(target)),
+      options,
+    );
+  }
+
+  /** Any job, for whoever speaks to providers in another way. */
+  async perform<R>(job: Job<R>, options: CallOptions): Promise<Performed<R>> {
+    await this.#experience.ready();
+    return perform(this.#parts, job, options);
+  }
+
+  /** Pays for calls outside of runs: they are written down, and drawn from an open budget where one is named. @throws BUDGET_NOT_FOUND */
+  async payer({ tenant, budgetId }: { tenant: string; budgetId: string | null }): Promise<Payer> {
+    if (budgetId === null) return this.#ledger.payer(null, false);
+    const budget = await readBudget(this.#db, tenant, budgetId);
+    if (budget === null) throw fail("BUDGET_NOT_FOUND", { budget: budgetId });
+    return this.#ledger.payer(budgetId, budget.limits.nanoUsd !== null);
+  }
+
+  /** Aliases, then the providers that can be called. */
+  models(): { id: string; provider: string | null; alias: boolean }[] {
+    const aliases = [...this.settings.aliases.keys()].map((id) => ({ id, provider: null, alias: true }));
+    return [
+      ...aliases,
+      ...this.#providers.usable().map((provider) => ({ id: `${provider}/*`, provider, alias: false })),
+    ];
+  }
+
+  /** Whether the limits have room for a run's needs now, booking nothing: the first target of the model counts. */
+  preflight({
+    model,
+    calls,
+    tokens,
+    tenant,
+    agent,
+  }: RunNeeds & { readonly tenant: string; readonly agent: string | null }): Promise<Headroom> {
+    const estimate = { inputTokens: tokens, outputTokens: 0 };
+    const facts = { estimate, step: null, agent, feature: null, tenant, hasTools: false };
+    const [target] = routeOf(this.settings, model, facts).targets;
+    return this.#quotas.headroom(target, { calls, ...estimate });
+  }
+
+  /** Sends what is still to be told. */
+  async close(): Promise<void> {
+    await Promise.all([this.#ledger.close(), this.#quotas.close(), this.#answers.close()]);
+    await Promise.all([this.#settlement.flush(), this.#experience.close()]);
+  }
+}
+
+function tokenizerOf({ tokenizer }: GatewaySettings, log: Parts["log"]): GuardedTokenizer | null {
+  if (tokenizer === null) return null;
+  return new GuardedTokenizer(tokenizer, (problem, error) =>
+    log("warn", "gateway.tokenizer is not usable", { problem, error }),
+  );
+}

@@ -1,0 +1,97 @@
+// Pays for calls that no run makes: each is written down before it goes out, and drawn from an open budget where there is one.
+import { setTimeout as pause } from "node:timers/promises";
+import { v7 as uuidv7 } from "uuid";
+import type { CallFacts, CallOutcome, OpenedCall } from "../domain/calls.ts";
+import { fail } from "../domain/errors.ts";
+import { exceeded } from "../domain/exceeded.ts";
+import type { Spend } from "../domain/usage.ts";
+import { type Account, type Closing, closeCalls, type NewCall, openCall } from "../store/calls.ts";
+import type { Database } from "../store/database.ts";
+import type { Payer } from "./roles.ts";
+
+/** Closings go together, this long after the first of them. */
+const FLUSH_MS = 50;
+/** How long a call waits for what other calls of its budget have set aside. */
+const PATIENCE_MS = 10_000;
+const ASK_AGAIN_MS = 100;
+
+/** The books of one process for calls outside of runs. */
+export class Ledger {
+  readonly #db: Database;
+  #waiting: (Closing & Account)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** `hasUsdLimit`: the budget limits dollars, so that a call of unknown price must be refused. */
+  payer(budgetId: string | null, hasUsdLimit: boolean): Payer {
+    return {
+      limits: { usd: hasUsdLimit },
+      // An open budget is drawn on when the call is opened: what it asks for is in that statement.
+      reserve: async () => undefined,
+      settle: (_reserved: Spend, _actual: Spend) => undefined,
+      open: (facts) => this.#open(facts, budgetId),
+      note: (facts) => this.#note(facts),
+    };
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#flush();
+    await this.#flushing;
+  }
+
+  async #open(facts: CallFacts, budgetId: string | null): Promise<OpenedCall> {
+    const call: NewCall = { ...facts, callId: uuidv7() };
+    const untilMs = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const drawn = await openCall(this.#db, call, budgetId);
+      if (drawn.verdict === "done") break;
+      if (drawn.verdict === "lost") throw fail("BUDGET_NOT_FOUND", { budget: budgetId ?? "" });
+      if (drawn.refusal.final || performance.now() > untilMs) throw exceeded(drawn.refusal);
+      await pause(ASK_AGAIN_MS);
+    }
+    const close = (state: Closing["state"], failure: string | null, outcome: CallOutcome): void =>
+      this.#add({ callId: call.callId, state, failure, outcome, accountId: budgetId, epoch: null });
+    return {
+      callId: call.callId,
+      succeeded: (outcome) => close("succeeded", null, outcome),
+      failed: (failure, outcome) => close("failed", failure, outcome),
+    };
+  }
+
+  #note({ usage, nanoUsd, confidence, source, latencyMs, firstChunkMs, ...facts }: CallFacts & CallOutcome): void {
+    const callId = uuidv7();
+    const outcome = { usage, nanoUsd, confidence, source, latencyMs, firstChunkMs };
+    const fresh = { ...facts, callId };
+    this.#add({ callId, state: "succeeded", failure: null, outcome, fresh, accountId: null, epoch: null });
+  }
+
+  #add(closing: Closing & Account): void {
+    this.#waiting.push(closing);
+    this.#timer ??= setTimeout(() => this.#flush(), FLUSH_MS);
+  }
+
+  /** A statement that fails is sent again with the next: what is never closed is charged at its estimate in the end. */
+  #flush(): void {
+    this.#timer = undefined;
+    const closings = this.#waiting.splice(0);
+    if (closings.length === 0) return;
+    this.#flushing = this.#flushing.then(() =>
+      closeCalls(this.#db, closings).then(
+        () => undefined,
+        () => this.#keep(closings),
+      ),
+    );
+  }
+
+  #keep(closings: readonly (Closing & Account)[]): void {
+    if (this.#waiting.length + closings.length <= KEPT_MAX) this.#waiting.push(...closings);
+  }
+}
+
+/** Closings that are kept while the database does not answer. */
+const KEPT_MAX = 100_000;

@@ -1,0 +1,100 @@
+// What became of calls, on its way to the database: it rides in the next statement that goes there, or goes by itself soon.
+import type { Database } from "../store/database.ts";
+import { type OutcomeCount, type SickTarget, settleQuotas, type Told } from "../store/quotas.ts";
+
+export interface SettlementOptions {
+  readonly db: Database;
+  readonly log?: (level: "warn", message: string, fields?: Record<string, unknown>) => void;
+}
+
+/** Nothing is told later than that. */
+const FLUSH_MS = 100;
+/** More does not ride: the call that carries it would wait for it. */
+const RIDERS_MAX = 200;
+/** While the database is away. What is lost then is bounded by time: slots lapse, costs are as estimated. */
+const WAITING_MAX = 20_000;
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+export class Settlement {
+  readonly #options: SettlementOptions;
+  #costs: NonNullable<Told["costs"]>[number][] = [];
+  #slots: NonNullable<Told["slots"]>[number][] = [];
+  #paces = new Map<string, NonNullable<Told["paces"]>[number]>();
+  #left = new Map<string, number>();
+  #outcomes = new Map<string, OutcomeCount>();
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> | null = null;
+  /** Told which targets are open whenever a statement says so. */
+  onNews: (sick: readonly SickTarget[]) => void = () => undefined;
+
+  constructor(options: SettlementOptions) {
+    this.#options = options;
+  }
+
+  add(told: Told): void {
+    if (this.#costs.length + this.#slots.length > WAITING_MAX) return;
+    this.#costs.push(...(told.costs ?? []));
+    this.#slots.push(...(told.slots ?? []));
+    for (const pace of told.paces ?? []) this.#paces.set(pace.key, pace);
+    for (const { key, left } of told.left ?? []) this.#left.set(key, Math.min(left, this.#left.get(key) ?? left));
+    for (const outcome of told.outcomes ?? []) this.#count(outcome);
+    this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+  }
+
+  /** What is waiting, for a statement that goes to the database now; null when that is nothing, or much. */
+  ride(): Told | null {
+    return this.#size > RIDERS_MAX ? null : this.#take();
+  }
+
+  /** Sends what is waiting. Never rejects. */
+  async flush(): Promise<void> {
+    await this.#sending;
+    const told = this.#take();
+    if (told === null) return;
+    this.#sending = this.#send(told);
+    await this.#sending;
+  }
+
+  async #send(told: Told): Promise<void> {
+    try {
+      this.onNews(await settleQuotas(this.#options.db, told));
+    } catch (error) {
+      this.#options.log?.("warn", "what calls used could not be told to the database now", { error });
+      this.add(told);
+    } finally {
+      this.#sending = null;
+    }
+  }
+
+  #count(outcome: OutcomeCount): void {
+    const before = this.#outcomes.get(outcome.target);
+    this.#outcomes.set(outcome.target, {
+      ...outcome,
+      succeeded: outcome.succeeded + (before?.succeeded ?? 0),
+      failed: outcome.failed + (before?.failed ?? 0),
+    });
+  }
+
+  get #size(): number {
+    return this.#costs.length + this.#slots.length + this.#paces.size + this.#left.size + this.#outcomes.size;
+  }
+
+  #take(): Told | null {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#size === 0) return null;
+    const told: Mutable<Told> = {};
+    if (this.#costs.length > 0) told.costs = this.#costs;
+    if (this.#slots.length > 0) told.slots = this.#slots;
+    if (this.#paces.size > 0) told.paces = [...this.#paces.values()];
+    if (this.#left.size > 0) told.left = [...this.#left].map(([key, left]) => ({ key, left }));
+    if (this.#outcomes.size > 0) told.outcomes = [...this.#outcomes.values()];
+    this.#costs = [];
+    this.#slots = [];
+    this.#paces = new Map();
+    this.#left = new Map();
+    this.#outcomes = new Map();
+    return told;
+  }
+}
