@@ -6,6 +6,7 @@ import type { Band } from "../domain/band.ts";
 import type { BudgetDeclaration, BudgetView } from "../domain/budget.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
+import type { RunNeeds } from "../domain/run-needs.ts";
 import type { TokenPart } from "../domain/tokens.ts";
 import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
 
@@ -48,6 +49,7 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly concurrency: AgentConcurrency;
   readonly band: Band | null;
   readonly dedupe: { readonly ttl: DurationInput } | null;
+  readonly needs: RunNeeds | null;
   readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
   /** Never present: carries the type of the input. */
   readonly "~input"?: In;

@@ -4,6 +4,7 @@ import type { Program } from "../engine/execution.ts";
 import type { ModelGateway } from "./ai/host.ts";
 import { Context } from "./context.ts";
 import type { AnyAgent } from "./ctx.ts";
+import { waitForRoom } from "./needs.ts";
 
 /** @param gateway Of the process, for its model calls; null where it has none. */
 export function toProgram(agent: AnyAgent, gateway: ModelGateway | null): Program {
@@ -18,9 +19,10 @@ export function toProgram(agent: AnyAgent, gateway: ModelGateway | null): Progra
       entries: limits.steps ?? JOURNAL_ENTRIES_MAX,
     },
     budget: agent.budget,
-    run(execution, input) {
+    async run(execution, input) {
       const run = { generation: execution.replay.generation, restoredAsked: false, began: null, gateway };
-      return Promise.resolve(agent.run(new Context(execution, execution.root, run), input as never));
+      if (agent.needs !== null) await waitForRoom(execution, gateway, agent.needs);
+      return agent.run(new Context(execution, execution.root, run), input as never);
     },
   };
 }
