@@ -289,6 +289,13 @@ select r.run_id, coalesce(j.n, 0) as entries, j.last, coalesce(l.journal_seq, o.
   left join (select k.run_id, count(*) as n, max(k.seq) as last from longhaul.journal k group by 1) j using (run_id)
  where coalesce(j.n, 0) <> coalesce(j.last, 0) or coalesce(j.last, 0) <> coalesce(l.journal_seq, o.entries);
 
+-- I48 tokens-die: While some worker looks around, nothing that a step has streamed outlives the stay of its run by half an hour.
+select t.run_id, t.key, t.at from longhaul.tokens t
+ where t.at < clock_timestamp() - interval '30 minutes'
+   and not exists (select from longhaul.live l where l.run_id = t.run_id and l.epoch = t.epoch and l.state = 'running')
+   and exists (select from longhaul.workers w where w.state = 'active' and w.seen_at > clock_timestamp() - interval '15 seconds'
+                 and w.started_at < clock_timestamp() - interval '30 minutes');
+
 -- I54 values-are-there: Every value that lies apart can be read.
 select x.run_id, x.place, x.hash from (
   select r.run_id, r.tenant_id, 'input' as place, r.input_blob as hash from longhaul.runs r where r.input_blob is not null

@@ -72,6 +72,7 @@ begin
   delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
   delete from longhaul.dead_letters d where d.run_id = any(ids);
   delete from longhaul.expiries x where x.run_id = any(ids);
+  delete from longhaul.tokens t where t.run_id = any(ids);
   with asked as (
     delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
   ), ended as (

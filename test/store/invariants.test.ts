@@ -57,6 +57,8 @@ const BREAKS: Readonly<Record<string, string>> = {
   "timer-is-set": "delete from longhaul.later",
   "timer-is-not-early": "update longhaul.journal set at = at - interval '1 hour' where kind = 14",
   "timer-is-not-lost": `update longhaul.later set due_at = clock_timestamp() - interval '2 minutes'; ${LOOKING}`,
+  "tokens-die": `insert into longhaul.tokens (run_id, at, epoch, n, take, pos, after_seq, attempt, key, body)
+                 select run_id, clock_timestamp() - interval '1 hour', 1, 1, 1, 0, 1, 1, 'step#1', '[]' from longhaul.outcomes limit 1; ${LOOKING}`,
   "answered-once": "delete from longhaul.inbox where kind = 'answer'",
   "answer-matches": "update longhaul.approvals set status = 'expired' where status = 'approved'",
   "question-ends-with-run":
@@ -85,7 +87,8 @@ const BREAKS: Readonly<Record<string, string>> = {
   "charged-once-ended": "delete from longhaul.charges",
   "ended-runs-owe-nothing":
     "update longhaul.budget_accounts set rolled = longhaul.plus(rolled, (0, 0, 1, 0)::longhaul.spend) where budget_id is not null",
-  "nothing-held-asleep": "update longhaul.budget_accounts set held = longhaul.plus(held, (1000, 0, 0, 0)::longhaul.spend)",
+  "nothing-held-asleep":
+    "update longhaul.budget_accounts set held = longhaul.plus(held, (1000, 0, 0, 0)::longhaul.spend)",
 };
 
 /** What ends a transaction that must leave no trace. */
