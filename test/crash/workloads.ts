@@ -11,6 +11,7 @@ import {
   type StepOptions,
 } from "../../src/index.ts";
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
+import { callModel } from "../support/calls.ts";
 
 /** Told when a step's body starts; may hold it back. */
 export type OnBody = (step: string) => Promise<void> | void;
@@ -323,6 +324,56 @@ function countingModel(onBody: OnBody): unknown {
   return { ...names, doGenerate: answer, doStream };
 }
 
+/** Money: calls that fail first, children on one budget, steps that count, and a person who is asked for more. */
+const spending: Workload = {
+  name: "spending",
+  victim: "worker",
+  warmMs: 5_000,
+  agents: (onBody) => {
+    const step = witnessed(onBody);
+    const call = (ctx: Ctx, name: string, failures = 0): Promise<number> =>
+      callModel(ctx, name, {
+        ...{ estimate: { input: 100, usd: 0.4 }, actual: { input: 90, usd: 0.3 }, failures },
+        send: async (attempt) => {
+          if (attempt === 1) await onBody(`${ctx.runId}/${name}#1`);
+        },
+      });
+    const child = agent({ name: "buyer", run: (ctx) => call(ctx, "buy") });
+    const parent = agent({
+      name: "spending",
+      budget: { usd: 1, steps: 1_000, onExceeded: "ask" },
+      async run(ctx) {
+        ctx.partial("begun");
+        const first = await call(ctx, "first", 1);
+        const bought = await ctx.map("children", [1, 2], child);
+        const second = await call(ctx, "second");
+        return await step(ctx, "end", {}, () => [first, bought, second]);
+      },
+    });
+    const broke = agent({
+      name: "broke",
+      budget: { usd: 0.2 },
+      async run(ctx) {
+        ctx.partial("nothing");
+        await call(ctx, "dear");
+      },
+    });
+    return [parent, child, broke];
+  },
+  submit: async (longhaul, acknowledged) => {
+    acknowledged("spending", (await longhaul.submit("spending", null)).runId);
+    acknowledged("broke", (await longhaul.submit("broke", null)).runId);
+  },
+  world: async (longhaul) => {
+    for (const { approvalId } of await longhaul.approvals({ status: "pending" })) {
+      await longhaul.approve(approvalId, { by: "ann", args: { raiseBy: 1 } }).catch((error) => {
+        // Another answer has raised the budget for this one too.
+        if (error.code !== "APPROVAL_TAKEN" && error.code !== "APPROVAL_GONE") throw error;
+      });
+    }
+  },
+};
+
 /** The victim is the client: it submits in every way there is, again until it knows that it went through, and answers a question. */
 const client: Workload = {
   name: "client",
@@ -381,6 +432,7 @@ export const WORKLOADS: readonly Workload[] = [
   cancel,
   queue,
   models,
+  spending,
   client,
 ];
 
