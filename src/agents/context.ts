@@ -21,6 +21,7 @@ import { AI_HOST, type AiHost, type ModelGateway } from "./ai/host.ts";
 import { DurableModel } from "./ai/model.ts";
 import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
 import { aiSettings } from "./ai/settings.ts";
+import type { StreamFailures } from "./ai/stream-failures.ts";
 import { durableTools } from "./ai/tools.ts";
 import { allBranches, mapAgents, mapBranches, raceBranches } from "./branches.ts";
 import { ChildRun, childSpec } from "./child.ts";
@@ -51,6 +52,7 @@ export interface RunState {
   began: string | null;
   /** Of this process; null where it was given none. */
   readonly gateway: ModelGateway | null;
+  readonly streams: StreamFailures;
 }
 
 type StepBody<T> = (step: StepInfo) => Promise<T> | T;
@@ -264,6 +266,7 @@ export class Context implements Ctx {
       execution: this.#execution,
       scope: this.#scope,
       gateway: this.#run.gateway,
+      streams: this.#run.streams,
       begin: (verb, name) => this.#begin(verb, name),
       inside: (scope) => this.#in(scope),
     };

@@ -2,6 +2,7 @@
 import { CHILDREN_MAX, JOURNAL_ENTRIES_MAX, TREE_DEPTH_MAX, TREE_RUNS_MAX } from "../domain/limits.ts";
 import type { Program } from "../engine/execution.ts";
 import type { ModelGateway } from "./ai/host.ts";
+import { StreamFailures } from "./ai/stream-failures.ts";
 import { Context } from "./context.ts";
 import type { AnyAgent } from "./ctx.ts";
 import { waitForRoom } from "./needs.ts";
@@ -20,9 +21,11 @@ export function toProgram(agent: AnyAgent, gateway: ModelGateway | null): Progra
     },
     budget: agent.budget,
     async run(execution, input) {
-      const run = { generation: execution.replay.generation, restoredAsked: false, began: null, gateway };
+      const { generation } = execution.replay;
+      const streams = new StreamFailures();
+      const run = { generation, restoredAsked: false, began: null, gateway, streams };
       if (agent.needs !== null) await waitForRoom(execution, gateway, agent.needs);
-      return agent.run(new Context(execution, execution.root, run), input as never);
+      return streams.tell(execution, () => agent.run(new Context(execution, execution.root, run), input as never));
     },
   };
 }

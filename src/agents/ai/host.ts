@@ -10,6 +10,7 @@ import type { Headroom } from "../../gateway/quota.ts";
 import type { ChatReply } from "../../gateway/reply.ts";
 import type { CallOptions, Performed } from "../../gateway/roles.ts";
 import type { Ctx } from "../ctx.ts";
+import type { StreamFailures } from "./stream-failures.ts";
 
 /** What the verbs use of the process's gateway. */
 export interface ModelGateway {
@@ -23,6 +24,7 @@ export interface AiHost {
   readonly execution: Execution;
   readonly scope: Scope;
   readonly gateway: ModelGateway | null;
+  readonly streams: StreamFailures;
   /** Where every durable verb passes. @throws NESTED_STEP, CHECKPOINT_NOT_RESTORED */
   begin(verb: string, name: string): void;
   /** The ctx of a branch. */

@@ -40,10 +40,19 @@ export class DurableModel implements LanguageModelV3 {
 
   async doStream(call: LanguageModelV3CallOptions): Promise<LanguageModelV3StreamResult> {
     const question = this.#question(call, true);
-    if (this.#options.live !== true) return { stream: streamOf(partsOf(await askModel(this.#host, question))) };
+    if (this.#options.live !== true) return { stream: streamOf(partsOf(await this.#streamed(question))) };
     const live = new LiveStream();
-    live.follow(askModel(this.#host, { ...question, live }));
+    live.follow(this.#streamed({ ...question, live }));
     return { stream: live.stream };
+  }
+
+  async #streamed(question: Question): Promise<ModelRecord> {
+    try {
+      return await askModel(this.#host, question);
+    } catch (error) {
+      this.#host.streams.note(error);
+      throw error;
+    }
   }
 
   #question(call: LanguageModelV3CallOptions, stream: boolean): Question {
