@@ -13,7 +13,7 @@ import {
   type Told,
 } from "../store/quotas.ts";
 import { learnedPace } from "./pace.ts";
-import type { Booking, Limiter } from "./parts.ts";
+import type { Booking, Limiter, LimitTold } from "./parts.ts";
 import { type LimitedProvider, paceOf, plainKey, type QuotaDimension, quotaKey } from "./quota-keys.ts";
 import { type Needs, type QuotaPlan, QuotaPlans } from "./quota-plan.ts";
 import type { Estimate, Target } from "./roles.ts";
@@ -33,13 +33,6 @@ export interface QuotasOptions {
   /** How long a minute is; tests have little time. */
   readonly minuteMs?: number;
   readonly log?: (level: "debug" | "warn", message: string, fields?: Record<string, unknown>) => void;
-}
-
-/** What a response says of one limit: see readSignals. Of those by the hour or day only errors tell. */
-export interface LimitTold {
-  readonly dimension: string;
-  readonly limit: number | null;
-  readonly remaining: number | null;
 }
 
 export interface Headroom {
