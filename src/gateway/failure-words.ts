@@ -131,7 +131,7 @@ export const NETWORK_WORDS =
 /** What broke after it began: half an answer, or one that is no answer. */
 export const BROKEN_NAMES = new Set([
   ...["AI_JSONParseError", "AI_TypeValidationError", "AI_EmptyResponseBodyError", "AI_NoOutputGeneratedError"],
-  ...["AI_NoContentGeneratedError", "AI_InvalidResponseDataError", "AI_InvalidStreamPartError", "AnswerTruncated"],
+  ...["AI_NoContentGeneratedError", "AI_InvalidResponseDataError", "AI_InvalidStreamPartError", "TruncatedStream"],
 ]);
 export const BROKEN_WORDS =
   /invalid json response|failed to process successful response|premature close|^terminated$|unexpected end of|response (?:body )?(?:was )?(?:incomplete|truncated)|no output generated/im;

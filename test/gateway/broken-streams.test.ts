@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chatJob } from "../../src/gateway/chat.ts";
 import { checkGateway } from "../../src/gateway/check-config.ts";
 import { classify } from "../../src/gateway/classify.ts";
 import { closePools } from "../../src/gateway/http.ts";
 import { Providers } from "../../src/gateway/providers.ts";
-import { wholeStream } from "../../src/gateway/whole-stream.ts";
 
 const chunk = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 const event = (type: string, data: object) => `event: ${type}\n${chunk({ type, ...data })}`;
@@ -112,20 +112,21 @@ async function read(provider: string): Promise<string> {
     },
   };
   const env = { OPENAI_API_KEY: "x", ANTHROPIC_API_KEY: "x", GEMINI_API_KEY: "x" };
-  const model = await new Providers(checkGateway(config), { env }).language({ provider, model: "m" });
+  const providers = new Providers(checkGateway(config), { env });
+  const options = { prompt: [{ role: "user" as const, content: [{ type: "text" as const, text: "hi" }] }] };
+  const job = chatJob({ options, stream: true }, (target) => providers.language(target));
+  const attempt = { number: 1, maxOutputTokens: null, abort: new AbortController().signal, alive: () => undefined };
   try {
-    const { stream } = await model.doStream({ prompt: [{ role: "user", content: [{ type: "text", text: "hi" }] }] });
-    let last = "";
-    for await (const part of wholeStream(stream) as unknown as AsyncIterable<{ type: string }>) last = part.type;
-    return last;
+    const { result } = await job.send({ ...attempt, target: { provider, model: "m" } });
+    return result.finishReason.unified;
   } catch (error) {
-    return classify(error, { nowMs: 0, began: true })?.kind ?? "cancelled";
+    return classify(error, { nowMs: 0 })?.kind ?? "cancelled";
   }
 }
 
 describe.each(["openai", "chat", "compatible", "anthropic", "google"])("%s", (provider) => {
   test.each([
-    ["none", "finish"],
+    ["none", "stop"],
     ["end", "truncated_stream"],
     ["destroy", "truncated_stream"],
     ["garbage", "truncated_stream"],
