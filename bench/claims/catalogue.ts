@@ -11,6 +11,7 @@ import { queueFairness } from "./queue-fairness.ts";
 import { queuePeers } from "./queue-peers.ts";
 import { queueStore } from "./queue-store.ts";
 import { queueSubmit } from "./queue-submit.ts";
+import { quotaAdmissions } from "./quota-admissions.ts";
 import { recovery } from "./recovery.ts";
 import { replay } from "./replay.ts";
 import { simulator } from "./simulator.ts";
@@ -22,4 +23,6 @@ import { takeover } from "./takeover.ts";
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, simulator, peers];
 const ofTheQueue = [loadSignals, queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
-export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, soak];
+const ofTheGateway = [quotaAdmissions];
+
+export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, ...ofTheGateway, soak];
