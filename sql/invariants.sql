@@ -191,6 +191,11 @@ select n.lane_id, n.agent, n.key, n.agent_gate, n.key_gate from longhaul.lanes n
  where (d.concurrency is not null) <> (a.gate_id is not null and a.agent = n.agent and a.tenant_id = '')
     or (d.per_key is not null or n.key <> '') <> (k.gate_id is not null and k.agent = n.agent and k.tenant_id = n.tenant_id and k.key = n.key);
 
+-- I23 calls-in-flight-are-counted: Where calls at once are limited, the counter says how many there are, the dead among them.
+select q.key, q.used, coalesce(s.n, 0) as slots from longhaul.quotas q
+  left join (select c.key, count(*) as n from longhaul.call_slots c group by 1) s using (key)
+ where q.used <> coalesce(s.n, 0);
+
 -- I24 one-active-run-per-thread: Of a thread's runs, only the active one is anywhere but in the line.
 select l.run_id, l.thread_no, l.state, t.active_run from longhaul.live l left join longhaul.threads t using (thread_no)
  where l.thread_no is not null and l.run_id is distinct from t.active_run
@@ -289,6 +294,13 @@ select r.run_id, coalesce(j.n, 0) as entries, j.last, coalesce(l.journal_seq, o.
   left join (select k.run_id, count(*) as n, max(k.seq) as last from longhaul.journal k group by 1) j using (run_id)
  where coalesce(j.n, 0) <> coalesce(j.last, 0) or coalesce(j.last, 0) <> coalesce(l.journal_seq, o.entries);
 
+-- I48 tokens-die: While some worker looks around, nothing that a step has streamed outlives the stay of its run by half an hour.
+select t.run_id, t.key, t.at from longhaul.tokens t
+ where t.at < clock_timestamp() - interval '30 minutes'
+   and not exists (select from longhaul.live l where l.run_id = t.run_id and l.epoch = t.epoch and l.state = 'running')
+   and exists (select from longhaul.workers w where w.state = 'active' and w.seen_at > clock_timestamp() - interval '15 seconds'
+                 and w.started_at < clock_timestamp() - interval '30 minutes');
+
 -- I54 values-are-there: Every value that lies apart can be read.
 select x.run_id, x.place, x.hash from (
   select r.run_id, r.tenant_id, 'input' as place, r.input_blob as hash from longhaul.runs r where r.input_blob is not null
@@ -310,6 +322,12 @@ select r.run_id, r.root_id, r.parent_id from longhaul.runs r
 
 -- I54 nothing-is-orphaned: A cascade belongs to an ended run.
 select c.parent_id from longhaul.cancel_cascade c where not exists (select from longhaul.outcomes o where o.run_id = c.parent_id);
+
+-- I54 places-are-cleared: While some worker keeps house, no place in the line of a quota is kept for an hour after its time.
+select b.call_key, b.target, to_timestamp(b.ready_at / 1000) as ready_at from longhaul.bookings b
+ where b.ready_at < extract(epoch from clock_timestamp() - interval '1 hour') * 1000
+   and exists (select from longhaul.workers w where w.state = 'active' and w.seen_at > clock_timestamp() - interval '15 seconds'
+                 and w.started_at < clock_timestamp() - interval '1 hour');
 
 -- I55 accounts-close: Per tenant, runs taken in = succeeded + failed + cancelled + queued + running + waiting + paused.
 select t.tenant_id, t.created, coalesce(e.n, 0) as ended, coalesce(u.n, 0) as unfinished

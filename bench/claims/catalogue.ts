@@ -12,6 +12,7 @@ import { queueFairness } from "./queue-fairness.ts";
 import { queuePeers } from "./queue-peers.ts";
 import { queueStore } from "./queue-store.ts";
 import { queueSubmit } from "./queue-submit.ts";
+import { quotaAdmissions } from "./quota-admissions.ts";
 import { recovery } from "./recovery.ts";
 import { replay } from "./replay.ts";
 import { simulator } from "./simulator.ts";
@@ -24,6 +25,6 @@ import { tokens } from "./tokens.ts";
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, tokens, simulator, peers];
 const ofTheQueue = [loadSignals, queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
-const ofModels = [asyncAgents];
+const ofTheGateway = [quotaAdmissions, asyncAgents];
 
-export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, ...ofModels, soak];
+export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, ...ofTheGateway, soak];

@@ -108,7 +108,8 @@ export class Assembly {
 
 /** The SDK's own word for a stream that ended without the provider's: a reason that nobody gave. */
 function isGuessed({ finishReason }: Finish): boolean {
-  return finishReason.unified === "other" && finishReason.raw === undefined;
+  const isUnsaid = finishReason.unified === "other" || finishReason.unified === "error";
+  return isUnsaid && finishReason.raw === undefined;
 }
 
 function isOpenBlock(block: Block | LanguageModelV3Content): block is Block {

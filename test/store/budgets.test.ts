@@ -443,7 +443,9 @@ describe("the ledger", () => {
     const [first, second, ...none] = await readCharges(fresh.db, { tenant, limit: 10 });
     expect(none).toEqual([]);
     expect([first?.runId, second?.runId]).toEqual(ids);
-    expect(await readCharges(fresh.db, { tenant, limit: 10, after: first?.runId })).toMatchObject([{ runId: second?.runId }]);
+    expect(await readCharges(fresh.db, { tenant, limit: 10, after: first?.runId })).toMatchObject([
+      { runId: second?.runId },
+    ]);
     expect(await ackCharges(fresh.db, ids)).toHaveLength(2);
     expect(await ackCharges(fresh.db, ids)).toHaveLength(0);
     expect(await readCharges(fresh.db, { tenant, limit: 10, pending: true })).toEqual([]);
