@@ -2,9 +2,11 @@
 import type { Agent, AnyAgent } from "../agents/ctx.ts";
 import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { BudgetDeclaration, BudgetLimits, BudgetView } from "../domain/budget.ts";
+import type { ConcentrationReport, CostReport } from "../domain/costs.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { Billing, ChargePage, CostOptions, CostPeriod, ListCharges } from "./costs-api.ts";
 import type { Keys } from "./keys-api.ts";
 import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
 import type { LoadAlert, LoadReport, ScaleOptions, ScaleReport } from "./load-views.ts";
@@ -251,6 +253,12 @@ export interface Tenant {
     ifExists?: "raise" | "do_nothing";
   }): Promise<Thread>;
   thread(threadId: string): Promise<Thread | null>;
+  /** What its model calls have cost. @throws REQUEST_INVALID, DURATION_INVALID */
+  costs(options?: CostOptions): Promise<CostReport>;
+  /** How much of it the most expensive of its runs have. @throws DURATION_INVALID */
+  concentration(options?: CostPeriod): Promise<ConcentrationReport>;
+  /** What its finished runs are charged, in the order in which they ended. @throws DURATION_INVALID */
+  charges(filter?: ListCharges): Promise<ChargePage>;
 }
 
 /** An open installation. The verbs act for the tenant `default`; `tenant(id)` gives them for another. */
@@ -259,6 +267,8 @@ export interface Longhaul extends Tenant {
   readonly keys: Keys;
   readonly plans: Plans;
   readonly tenants: Tenants;
+  /** Costs and charges of all tenants. */
+  readonly billing: Billing;
   tenant(tenantId: string): Tenant;
   workers(): Promise<WorkerView[]>;
   queues(): Promise<QueueView[]>;
