@@ -129,10 +129,11 @@ select m.child, j.run_id, 'not submitted' from longhaul.journal j
 select c.run_id, c.parent_id from longhaul.runs c join longhaul.runs p on p.run_id = c.parent_id
  where c.root_id <> p.root_id or c.tenant_id <> p.tenant_id or c.depth <> p.depth + 1 or c.run_id <= p.run_id;
 
--- I20 attempts-are-counted: Failed attempts of a step count 1, 2, 3 through every crash, and the record goes on from there.
+-- I20 attempts-are-counted: Failed attempts of a step count 1, 2, 3 through every crash, and the record goes on from there; what was put off
+-- ("p") counts as none.
 select x.run_id, x.seq, x.key, x.kind, x.n, x.place from (
   select j.run_id, j.seq, j.key, j.kind, substring(j.body from '"n":(\d+)')::int as n, row_number() over (partition by j.run_id, j.key order by j.seq) as place
-    from longhaul.journal j where j.kind in (10, 11) and j.epoch > 0
+    from longhaul.journal j where j.kind in (10, 11) and j.epoch > 0 and j.body !~ '^\{"n":\d+,"ms":\d+,"r":\d+,"p":true'
 ) x where x.n is distinct from x.place;
 
 -- I20 backoff-is-kept: The attempt after a failed one is not recorded before the moment that the policy named.
@@ -316,3 +317,59 @@ select t.tenant_id, t.created, coalesce(e.n, 0) as ended, coalesce(u.n, 0) as un
   left join (select o.tenant_id, count(*) as n from longhaul.outcomes o group by 1) e using (tenant_id)
   left join (select r.tenant_id, count(*) as n from longhaul.live l join longhaul.runs r using (run_id) group by 1) u using (tenant_id)
  where t.created <> coalesce(e.n, 0) + coalesce(u.n, 0);
+
+-- I55 held-is-what-accounts-hold: What is set aside of a budget is what the accounts below it hold.
+with recursive above as (
+  select a.account_id, a.budget_id from longhaul.accounts a where a.budget_id is not null
+  union all select x.account_id, b.parent_id from above x join longhaul.budgets b on b.budget_id = x.budget_id where b.parent_id is not null
+)
+select b.budget_id, b.kind, b.held, s.held as of_accounts from longhaul.budgets b
+  left join (select x.budget_id, longhaul.total(a.held) as held from above x join longhaul.accounts a using (account_id) group by 1) s using (budget_id)
+ where b.held <> coalesce(s.held, longhaul.none());
+
+-- I55 spent-is-what-accounts-rolled: What is spent of a budget is what the accounts below it have rolled, and what dropped ones had.
+with recursive above as (
+  select a.account_id, a.budget_id from longhaul.accounts a where a.budget_id is not null
+  union all select x.account_id, b.parent_id from above x join longhaul.budgets b on b.budget_id = x.budget_id where b.parent_id is not null
+)
+select b.budget_id, b.kind, b.spent, b.dropped, s.rolled from longhaul.budgets b
+  left join (select x.budget_id, longhaul.total(a.rolled) as rolled from above x join longhaul.accounts a using (account_id) group by 1) s using (budget_id)
+ where b.spent <> longhaul.plus(b.dropped, coalesce(s.rolled, longhaul.none()));
+
+-- I55 spent-is-what-calls-cost: What an account has spent is what its closed calls cost, and it has counted them.
+select a.account_id, a.spent, a.calls, c.cost, c.n from longhaul.accounts a
+  left join (select x.account_id, count(*)::int as n, longhaul.total((x.input_tokens, x.output_tokens, x.nano_usd, 0)::longhaul.spend) as cost
+               from longhaul.calls x where x.state <> 'open' group by 1) c using (account_id)
+ where exists (select from longhaul.runs r where r.run_id = a.account_id)
+   and ((a.spent).input, (a.spent).output, (a.spent).nano_usd, 0)::longhaul.spend <> coalesce(c.cost, longhaul.none()) or a.calls < coalesce(c.n, 0);
+
+-- I55 steps-are-counted: What an account has counted as steps are steps of its run's journal.
+select a.account_id, a.spent, a.counted_seq, j.n from longhaul.accounts a
+ cross join lateral (select count(*) as n from longhaul.journal j
+                      where j.run_id = a.account_id and j.seq <= a.counted_seq and j.kind = 10 and j.epoch > 0 and left(j.body, 6) <> '{"c":0') j
+ where (a.spent).steps <> j.n and exists (select from longhaul.runs r where r.run_id = a.account_id);
+
+-- I55 budgets-are-there: An account and a budget draw on budgets that are there, and of their tenant.
+select a.account_id as drawing, a.budget_id from longhaul.accounts a left join longhaul.budgets b using (budget_id)
+ where a.budget_id is not null and b.tenant_id is distinct from a.tenant_id
+union all
+select c.budget_id, c.parent_id from longhaul.budgets c left join longhaul.budgets b on b.budget_id = c.parent_id
+ where c.parent_id is not null and b.tenant_id is distinct from c.tenant_id;
+
+-- I55 charged-once-ended: A run that ended with calls or spend has a charge of just that; a run that goes on has none.
+select a.account_id, a.spent, a.calls, c.run_id as charge from longhaul.accounts a
+  join longhaul.outcomes o on o.run_id = a.account_id left join longhaul.charges c on c.run_id = a.account_id
+ where (a.calls > 0 or a.spent <> longhaul.none())
+   and (c.run_id is null or (c.input_tokens, c.output_tokens, c.nano_usd, c.steps)::longhaul.spend <> a.spent or c.calls <> a.calls)
+union all
+select l.run_id, null, null, c.run_id from longhaul.charges c join longhaul.live l using (run_id);
+
+-- I55 ended-runs-owe-nothing: A run that has ended holds nothing, has rolled what it spent, and has no call under way.
+select a.account_id, a.held, a.spent, a.rolled, (select count(*) from longhaul.calls c where c.account_id = a.account_id and c.state = 'open') as open
+  from longhaul.accounts a join longhaul.outcomes o on o.run_id = a.account_id
+ where (a.budget_id is not null and (a.held <> longhaul.none() or a.spent <> a.rolled))
+    or exists (select from longhaul.calls c where c.account_id = a.account_id and c.state = 'open');
+
+-- I55 nothing-held-asleep: A run that is in nobody's hands holds no more than its calls under way may cost.
+select a.account_id, a.held, l.state from longhaul.accounts a join longhaul.live l on l.run_id = a.account_id
+ where l.state <> 'running' and a.budget_id is not null and a.held <> longhaul.less_of(a.held, longhaul.under_way(a.account_id));

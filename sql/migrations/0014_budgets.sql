@@ -499,24 +499,13 @@ begin
   return 'raised';
 end $$;
 
--- A new run from another's journal stands where the old one stood: with a fresh budget like its own, below the same, or below what the old one
--- drew on. The new run's row was written in this transaction.
-create function longhaul.budget_fork(p_new uuid, p_source uuid) returns void language plpgsql as $$
-declare above uuid;
-begin
-  insert into longhaul.budgets (budget_id, parent_id, tenant_id, kind, on_exceeded, wall_ms, ends_at, limits)
-  select p_new, b.parent_id, b.tenant_id, 'run', b.on_exceeded, b.wall_ms, clock_timestamp() + b.wall_ms * interval '1 millisecond', b.limits
-    from longhaul.budgets b where b.budget_id = p_source;
-  if found then
-    update longhaul.runs r set budget_id = p_new where r.run_id = p_new;
-    return;
-  end if;
-  select b.budget_id into above from longhaul.budgets b join longhaul.runs r on r.budget_id = b.budget_id where r.run_id = p_source;
-  if above is null then return; end if;
-  update longhaul.runs r set budget_id = above where r.run_id = p_new;
-  -- it says that the budget is still drawn on, whatever becomes of the tree that it belongs to
-  perform longhaul.open_account(p_new);
-end $$;
+-- What was declared for a budget, as it is now; null for none.
+create function longhaul.declared(p_budget uuid) returns text language sql stable as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'input', (b.limits).input, 'output', (b.limits).output, 'nano_usd', (b.limits).nano_usd::text, 'steps', (b.limits).steps, 'wall_ms', b.wall_ms,
+    'on_exceeded', b.on_exceeded))::text
+    from longhaul.budgets b where b.budget_id = p_budget
+$$;
 
 -- Drops what dropped runs had: calls, accounts, and budgets that nobody else draws on. What they spent stays counted in the budgets that stay.
 create function longhaul.drop_accounts(p_run uuid[]) returns void language plpgsql as $$

@@ -438,8 +438,8 @@ begin
      and b.failed + b.failed_before >= d.rate * (b.succeeded + b.failed + b.succeeded_before + b.failed_before);
 end $$;
 
--- Open circuits, as [{ target, until }]: until when nobody need ask. Null when all are closed.
-create function longhaul.sick_targets() returns jsonb language sql stable as $$
+-- Open circuits, as [{ target, until }]: until when nobody need ask. Null when all are closed. Volatile, so that a statement that opens one says so.
+create function longhaul.sick_targets() returns jsonb language sql as $$
   select jsonb_agg(jsonb_build_object('target', b.target, 'until', greatest(b.open_until, least(b.probe_until, longhaul.now_ms() + 1000))))
     from longhaul.breakers b where b.open_until is not null
 $$;

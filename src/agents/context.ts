@@ -61,6 +61,12 @@ export class Context implements Ctx {
     this.state = this.#makeState();
   }
 
+  /** The engine's side of a context, for what is built on it. */
+  static partsOf(ctx: Ctx): { readonly execution: Execution; readonly scope: Scope } {
+    if (!(ctx instanceof Context)) throw new TypeError("this is no ctx of a running agent");
+    return { execution: ctx.#execution, scope: ctx.#scope };
+  }
+
   get runId(): string {
     return this.#execution.runId;
   }

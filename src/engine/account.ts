@@ -86,7 +86,7 @@ export class RunAccount {
     this.#renew();
     if (this.#hold.cover(need)) return;
     if (this.#tight) await this.#draw(need, null);
-    else this.#hold.owe(need);
+    else this.#hold.reserve(need, "owed");
   }
 
   /** What was reserved has been used as far as this. In memory only: the books are kept by `open` and what it gives. */
@@ -105,7 +105,7 @@ export class RunAccount {
   async open(facts: CallFacts): Promise<OpenedCall> {
     this.#renew();
     const call: NewCall = { ...facts, callId: newId() };
-    const need = { ...facts.estimate, steps: 0 };
+    const need = facts.estimate;
     if (this.#known && !(this.limited && this.#hold.isOwed(need))) await this.#send(call, () => covered());
     else await this.#draw(need, call);
     this.#hold.opened(need);
@@ -128,8 +128,7 @@ export class RunAccount {
   /** The step is recorded, or it was not: then its place is free again. */
   endStep(recorded: boolean): void {
     if (!this.limits.steps || this.#epoch !== this.#run.epoch) return;
-    if (recorded) this.#hold.opened(ONE_STEP);
-    else this.#hold.settle(ONE_STEP, NO_SPEND);
+    this.#hold.settle(ONE_STEP, recorded ? ONE_STEP : NO_SPEND);
   }
 
   /** The closings of a step's calls, for its append; null for none. */
@@ -178,7 +177,7 @@ export class RunAccount {
       // What was brought for somebody before it in the line may do.
       if (call === null && this.#known && this.#hold.cover(need)) return;
       await this.#untilGranted(need, call);
-      if (call === null) this.#hold.reserved(need);
+      if (call === null) this.#hold.reserve(need, "covered");
     });
   }
 

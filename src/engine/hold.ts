@@ -1,12 +1,17 @@
-// The part of a run's hold that is in its worker's memory: what is free, what is reserved, and what was let through without cover.
+// The part of a run's hold that is in its worker's memory: what of it is free, and what has been reserved.
 import { addSpend, NO_SPEND, type Spend } from "../domain/usage.ts";
+
+/** `covered`: out of what is free. `owed`: let through; whoever opens it takes it from the budgets. `opened`: written down. */
+type State = "covered" | "owed" | "opened";
+
+interface Reservation {
+  readonly need: Spend;
+  state: State;
+}
 
 export class Hold {
   #free: Spend = NO_SPEND;
-  /** Reserved out of what is free, and not yet opened as calls or recorded as steps. */
-  readonly #covered: Spend[] = [];
-  /** Let through: whoever opens it takes it from the budgets. */
-  readonly #owed: Spend[] = [];
+  #reservations: Reservation[] = [];
 
   get free(): Spend {
     return this.#free;
@@ -14,40 +19,39 @@ export class Hold {
 
   /** What must not be given back although no row says that it is under way. */
   get keep(): Spend {
-    return this.#covered.reduce(addSpend, NO_SPEND);
+    return this.#reservations
+      .filter(({ state }) => state === "covered")
+      .reduce((sum, { need }) => addSpend(sum, need), NO_SPEND);
   }
 
   /** Reserves it, if there is room. */
   cover(need: Spend): boolean {
-    if (!isNone(shortOf(need, this.#free))) return false;
+    if (!isNone(this.lackFor(need))) return false;
     this.#free = lessSpend(this.#free, need);
-    this.#covered.push(need);
+    this.reserve(need, "covered");
     return true;
   }
 
-  /** Reserves it out of nothing. */
-  owe(need: Spend): void {
-    this.#owed.push(need);
+  /** Reserves what has just been taken, or will be. */
+  reserve(need: Spend, state: State): void {
+    this.#reservations.push({ need, state });
   }
 
   /** Whether what is about to be opened has no cover. */
   isOwed(need: Spend): boolean {
-    return !this.#covered.some((one) => isSame(one, need));
-  }
-
-  /** What was just taken for this is reserved. */
-  reserved(need: Spend): void {
-    this.#covered.push(need);
+    return this.#find(need, ["covered", "owed"])?.state !== "covered";
   }
 
   /** What has to be taken before this can go. */
   lackFor(need: Spend): Spend {
-    return shortOf(need, this.#free);
+    return notNegative(lessSpend(need, this.#free));
   }
 
-  /** It is written down now: under way as a call, or recorded as a step. */
+  /** It is written down now. */
   opened(need: Spend): void {
-    if (!remove(this.#covered, need)) remove(this.#owed, need);
+    const found = this.#find(need, ["covered", "owed"]);
+    if (found === undefined) this.reserve(need, "opened");
+    else found.state = "opened";
   }
 
   /** What was taken for this, and perhaps some more. */
@@ -61,11 +65,12 @@ export class Hold {
   }
 
   /** What was reserved has been used as far as this; the rest is free again. */
-  settle(reserved: Spend, actual: Spend): void {
-    // Nothing was taken for it.
-    if (this.isOwed(reserved) && remove(this.#owed, reserved)) return;
-    remove(this.#covered, reserved);
-    this.#free = notNegative(addSpend(this.#free, lessSpend(reserved, actual)));
+  settle(need: Spend, actual: Spend): void {
+    const found = this.#find(need, ["opened", "covered", "owed"]);
+    if (found === undefined) return;
+    this.#reservations.splice(this.#reservations.indexOf(found), 1);
+    // Nothing was taken for one that is still owed.
+    if (found.state !== "owed") this.#free = notNegative(addSpend(this.#free, lessSpend(need, actual)));
   }
 
   /** Everything that is free was given back. */
@@ -73,11 +78,18 @@ export class Hold {
     this.#free = NO_SPEND;
   }
 
-  /** The run was let go, or was found in other hands before: nothing of it is known. */
+  /** The run was let go, or was in other hands before: nothing of it is known. */
   forget(): void {
     this.#free = NO_SPEND;
-    this.#covered.length = 0;
-    this.#owed.length = 0;
+    this.#reservations = [];
+  }
+
+  /** The very one that was reserved, or else one of the same amount. */
+  #find(need: Spend, states: readonly State[]): Reservation | undefined {
+    const same = this.#reservations.find((one) => one.need === need && states.includes(one.state));
+    if (same !== undefined) return same;
+    const equal = this.#reservations.filter((one) => isSame(one.need, need));
+    return states.flatMap((state) => equal.filter((one) => one.state === state))[0];
   }
 }
 
@@ -103,10 +115,6 @@ function lessSpend(a: Spend, b: Spend): Spend {
   };
 }
 
-function shortOf(need: Spend, have: Spend): Spend {
-  return notNegative(lessSpend(need, have));
-}
-
 function notNegative({ inputTokens, outputTokens, nanoUsd, steps }: Spend): Spend {
   return {
     inputTokens: Math.max(0, inputTokens),
@@ -123,10 +131,4 @@ function isSame(a: Spend, b: Spend): boolean {
     a.nanoUsd === b.nanoUsd &&
     a.steps === b.steps
   );
-}
-
-function remove(from: Spend[], spend: Spend): boolean {
-  const at = from.findIndex((one) => isSame(one, spend));
-  if (at >= 0) from.splice(at, 1);
-  return at >= 0;
 }

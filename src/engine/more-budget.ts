@@ -10,10 +10,14 @@ import { untilAnswered } from "./commit.ts";
 import type { Execution } from "./execution.ts";
 import { newId } from "./ids.ts";
 import { raise } from "./raise.ts";
+import type { Replay } from "./replay.ts";
 import type { Scope } from "./scope.ts";
 
-/** The question that a step has asked last. */
+/** What a step has asked before. */
 export interface Asked {
+  /** How often. */
+  times: number;
+  /** The last question. */
   approvalId: string | null;
 }
 
@@ -24,9 +28,26 @@ interface Said {
   readonly args?: unknown;
 }
 
-/** Where the journal keeps which question a step has asked. No step has such a key: `!` follows the number of its occurrence. */
-export function askKey(key: string): string {
-  return `${key}!budget`;
+/** Where the journal keeps a step's questions. No step has such a key: `!` follows the number of its occurrence. */
+function askKey(key: string, time: number): string {
+  return `${key}!budget#${time}`;
+}
+
+/**
+ * What a step that is asked for has asked before. The answers are in the journal like others, and must be asked for in their turn; what
+ * they said has been done, or is looked up when it matters.
+ */
+export function askedBefore(replay: Replay, key: string): Asked {
+  const asked: Asked = { times: 0, approvalId: null };
+  if (!replay.hasAsks) return asked;
+  for (;;) {
+    const opened = replay.opened(askKey(key, asked.times + 1));
+    if (opened === undefined) return asked;
+    asked.times += 1;
+    asked.approvalId = opened.approvalId;
+    const answered = askKey(key, asked.times);
+    if (replay.find(answered) !== undefined) replay.request(answered, () => undefined);
+  }
 }
 
 /** Asks for more, unless it has been asked and answered. True: the budget was raised, try again. False: denied. */
@@ -40,8 +61,11 @@ export async function mayGoOn(
   const earlier = asked.approvalId === null ? null : await statusOf(execution, asked.approvalId);
   if (earlier?.said?.status === "denied") return false;
   if (earlier?.said?.status === "approved" && (await act(execution, refusal, asked, earlier.said))) return true;
-  if (earlier?.status !== "pending") asked.approvalId = await execution.during(() => ask(execution, key, refusal));
-  const said = await answer(execution, scope, key, asked.approvalId as string);
+  if (earlier?.status !== "pending") {
+    asked.times += 1;
+    asked.approvalId = await execution.during(() => ask(execution, askKey(key, asked.times), refusal));
+  }
+  const said = await answer(execution, scope, askKey(key, asked.times), asked.approvalId as string);
   if (said.status === "denied") return false;
   await act(execution, refusal, asked, said);
   return true;
@@ -81,18 +105,18 @@ async function statusOf(
 }
 
 /** Writes the question down; it is visible then. Answers its id. */
-async function ask(execution: Execution, key: string, refusal: Askable): Promise<string> {
+async function ask(execution: Execution, stepKey: string, refusal: Askable): Promise<string> {
   const { budgetId, dimension, limit, spent, asked } = refusal;
   const request = encodeValue({ budgetId, dimension, limit, spent, asked });
   const approvalId = newId();
   const entry = execution.journal.compose(
     KIND.wait,
-    askKey(key),
+    stepKey,
     `"approval":"${approvalId}","label":"approval budget"`,
     request,
   );
   const approval = {
-    ...{ approvalId, stepKey: askKey(key), kind: "approval" as const, name: "budget" },
+    ...{ approvalId, stepKey, kind: "approval" as const, name: "budget" },
     ...{ request, requestBlob: null, requestHash: hashInput(request), expiresAt: null },
   };
   await execution.journal.add(entry, { approvals: [approval] });
@@ -102,12 +126,11 @@ async function ask(execution: Execution, key: string, refusal: Askable): Promise
 function answer(execution: Execution, scope: Scope, key: string, approvalId: string): Promise<Said> {
   return new Promise((resolve) => {
     execution.waits.open({
-      // What the answer does is in the budget: a replay need not hear of it.
-      key: null,
+      key,
       address: approvalKey(approvalId),
       scope,
       dueMs: null,
-      label: `approval budget (step ${key})`,
+      label: "approval budget",
       group: null,
       approvalId: null,
       resolve: (resolution) => {

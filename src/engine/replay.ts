@@ -45,6 +45,8 @@ export class Replay {
   /** Values that lie apart and are asked for without waiting, by hash. */
   readonly #loaded = new Map<string, unknown>();
   readonly #waits = new Map<string, OpenedWait>();
+  /** Steps have asked people for more budget. */
+  #hasAsks = false;
   readonly #emitted = new Set<string>();
   /** The last value that the code set as what it has so far. */
   #partial: Recorded | undefined;
@@ -114,6 +116,10 @@ export class Replay {
     return this.#partial;
   }
 
+  get hasAsks(): boolean {
+    return this.#hasAsks;
+  }
+
   opened(key: string): OpenedWait | undefined {
     return this.#waits.get(key);
   }
@@ -169,6 +175,7 @@ export class Replay {
       this.#values.set(key, entry);
       if (PARTIAL_KEY.test(key)) this.#partial = entry;
     } else if (entry.kind === KIND.wait) {
+      this.#hasAsks ||= key.includes("!budget#");
       const meta = metaOf(entry);
       this.#waits.set(key, {
         dueMs: (meta["due"] as number | undefined) ?? null,

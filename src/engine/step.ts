@@ -13,7 +13,7 @@ import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Extras } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
 import { insideStep } from "./inside-step.ts";
-import { type Asked, askKey, mayGoOn } from "./more-budget.ts";
+import { type Asked, askedBefore, mayGoOn } from "./more-budget.ts";
 import { metaOf } from "./replay.ts";
 import { type Scope, unlessClosed } from "./scope.ts";
 
@@ -44,10 +44,11 @@ export async function performStep(execution: Execution, scope: Scope, spec: Step
   try {
     const hash = spec.input === null ? null : hashInput(spec.input);
     const recorded = execution.replay.find(key);
+    const asked = askedBefore(execution.replay, key);
     if (recorded !== undefined) return await replayed(execution, scope, recorded, hash);
     const replaying = execution.replay.ready(key);
     if (replaying !== undefined) await replaying;
-    return await unlessClosed(scope, attempts(execution, scope, key, hash, spec));
+    return await unlessClosed(scope, attempts(execution, scope, key, hash, spec, asked));
   } finally {
     done();
   }
@@ -77,9 +78,9 @@ async function attempts(
   key: string,
   hash: string | null,
   spec: StepSpec,
+  asked: Asked,
 ): Promise<unknown> {
   const before = execution.replay.attempts(key);
-  const asked: Asked = { approvalId: execution.replay.opened(askKey(key))?.approvalId ?? null };
   let failed = before?.failed ?? 0;
   if (before !== undefined) await backoff(execution, scope, key, before);
   for (;;) {
@@ -284,9 +285,8 @@ function backoff(execution: Execution, scope: Scope, key: string, pause: Pause):
  *
  * @throws BUDGET_EXCEEDED, which has been recorded as the step's outcome
  */
-export async function beginStep(execution: Execution, scope: Scope, key: string): Promise<void> {
+export async function beginStep(execution: Execution, scope: Scope, key: string, asked: Asked): Promise<void> {
   if (!execution.claim.counts_steps) return;
-  const asked: Asked = { approvalId: execution.replay.opened(askKey(key))?.approvalId ?? null };
   for (;;) {
     const refused = await execution.during(() => refusalToBegin(execution));
     if (refused === null) return;

@@ -7,6 +7,7 @@ import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { type Append, appendEntries, type NewEntry } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
 import { insideStep } from "./inside-step.ts";
+import { askedBefore } from "./more-budget.ts";
 import { metaOf } from "./replay.ts";
 import { type Scope, unlessClosed } from "./scope.ts";
 import { beginStep } from "./step.ts";
@@ -26,6 +27,7 @@ export async function performTransaction(
   const { key, done } = scope.open(name);
   try {
     const recorded = execution.replay.find(key);
+    const asked = askedBefore(execution.replay, key);
     if (recorded !== undefined) {
       return await new Promise((resolve, reject) => {
         execution.replay.request(key, (entry) => {
@@ -42,7 +44,7 @@ export async function performTransaction(
     if (replaying !== undefined) await replaying;
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    await beginStep(execution, scope, key);
+    await beginStep(execution, scope, key, asked);
     return await unlessClosed(
       scope,
       execution.during(() => commit(execution, key, body), key).finally(() => endStep(execution)),

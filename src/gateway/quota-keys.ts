@@ -1,5 +1,6 @@
 // From what the configuration says of a provider to the quotas that one call needs: their keys, and how much of each.
 import { createHash } from "node:crypto";
+import { hasLoneSurrogate } from "../domain/text.ts";
 import type { TokenUsage } from "../domain/usage.ts";
 import { type Pace, requestPace, tokenPace } from "./pace.ts";
 import { matches } from "./pattern.ts";
@@ -102,8 +103,13 @@ export function quotaKey(
   pattern: string,
   dimension: QuotaDimension | "gate",
 ): string {
-  const key = JSON.stringify([name, organisation, project, pattern, dimension]);
-  return key.length <= KEY_CHARS_MAX ? key : createHash("sha256").update(key).digest("hex");
+  return plainKey(JSON.stringify([name, organisation, project, pattern, dimension]));
+}
+
+/** The text itself, where an index can hold it; else its hash. */
+export function plainKey(text: string): string {
+  if (text.length <= KEY_CHARS_MAX && !text.includes("\0") && !hasLoneSurrogate(text)) return text;
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /** How much a call counts: before it, by the estimate; after it, by what was used. */

@@ -14,7 +14,7 @@ import {
 } from "../store/quotas.ts";
 import { learnedPace } from "./pace.ts";
 import type { Booking, Limiter } from "./parts.ts";
-import { type LimitedProvider, paceOf, type QuotaDimension, quotaKey } from "./quota-keys.ts";
+import { type LimitedProvider, paceOf, plainKey, type QuotaDimension, quotaKey } from "./quota-keys.ts";
 import { type Needs, type QuotaPlan, QuotaPlans } from "./quota-plan.ts";
 import type { Estimate, Target } from "./roles.ts";
 import type { Settlement } from "./settlement.ts";
@@ -92,6 +92,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
     readonly book: boolean;
   }): Promise<Booking> {
     const { target, estimate } = ask;
+    const callKey = plainKey(ask.callKey);
     const plan = this.#plans.of(target);
     await this.#blocks.get(plan.target);
     const amounts = plan.amounts(estimate);
@@ -100,7 +101,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
       reserveQuota(
         this.#options.db,
         {
-          ...{ callKey: ask.callKey, target: plan.target, keys: plan.keys, amounts, declared, book: ask.book, holder },
+          ...{ callKey, target: plan.target, keys: plan.keys, amounts, declared, book: ask.book, holder },
           ...{ slotMs: this.#slotMs, horizonMs: this.#options.horizonMs ?? HORIZON_MS },
         },
         told,
@@ -108,16 +109,17 @@ export class Quotas implements Omit<Limiter, "observe"> {
     );
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "wait") {
-      if (ask.book) this.#remember(ask.callKey, plan.target);
+      if (ask.book) this.#remember(callKey, plan.target);
       return { is: "wait", readyAtMs: row.ready_at ?? 0, reason: plan.reason(row.key) };
     }
-    this.#leaveOtherLines(ask.callKey, plan.target);
+    this.#leaveOtherLines(callKey, plan.target);
     return { is: "go", release: this.#release(plan, amounts, holder, row.ready_at ?? 0) };
   }
 
   /** The call will not be made: its place in the line goes to those behind it. Forgotten, it lapses. */
   cancel(callKey: string): void {
-    if (this.#places.delete(callKey)) this.#cancel(callKey);
+    const key = plainKey(callKey);
+    if (this.#places.delete(key)) this.#cancel(key);
   }
 
   /** A provider said "not before": nobody calls this target until then. When the time has come they go one by one. */

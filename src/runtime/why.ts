@@ -71,7 +71,7 @@ async function waiting(db: Database, run: Run, holdup: Holdup): Promise<Reason> 
   };
   const [approval] = approvals;
   if (approval !== undefined) {
-    const isBudget = approval.name === "budget" && approval.step_key.endsWith("!budget");
+    const isBudget = approval.name === "budget" && approval.step_key.includes("!budget#");
     const until =
       approval.expires_at === null
         ? ""

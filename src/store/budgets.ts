@@ -88,7 +88,7 @@ export function pendingAsks(
 ): Promise<{ readonly approval_id: string; readonly run_id: string }[]> {
   return db.query(
     `select a.approval_id, a.run_id from longhaul.approvals a
-      where a.tenant_id = $1 and a.status = 'pending' and a.name = 'budget' and a.step_key like '%!budget' and position($2 in a.request) > 0`,
+      where a.tenant_id = $1 and a.status = 'pending' and a.name = 'budget' and a.step_key like '%!budget#%' and position($2 in a.request) > 0`,
     [tenant, budgetId],
   );
 }

@@ -75,6 +75,17 @@ const BREAKS: Readonly<Record<string, string>> = {
     "insert into longhaul.leftovers (run_id, tenant_id) select run_id, tenant_id from longhaul.runs limit 1",
   "nothing-is-orphaned": "insert into longhaul.cancel_cascade values (gen_random_uuid())",
   "accounts-close": "delete from longhaul.outcomes",
+  "held-is-what-accounts-hold":
+    "update longhaul.budgets set held = longhaul.plus(held, (1, 0, 0, 0)::longhaul.spend) where kind = 'tenant'",
+  "spent-is-what-accounts-rolled":
+    "update longhaul.budgets set spent = longhaul.plus(spent, (0, 0, 1, 0)::longhaul.spend) where kind = 'tenant'",
+  "spent-is-what-calls-cost": "update longhaul.calls set nano_usd = nano_usd + 1 where state <> 'open'",
+  "steps-are-counted": "update longhaul.accounts set spent = longhaul.plus(spent, (0, 0, 0, 1)::longhaul.spend)",
+  "budgets-are-there": "update longhaul.budgets set parent_id = gen_random_uuid() where kind = 'run'",
+  "charged-once-ended": "delete from longhaul.charges",
+  "ended-runs-owe-nothing":
+    "update longhaul.accounts set rolled = longhaul.plus(rolled, (0, 0, 1, 0)::longhaul.spend) where budget_id is not null",
+  "nothing-held-asleep": "update longhaul.accounts set held = longhaul.plus(held, (1000, 0, 0, 0)::longhaul.spend)",
 };
 
 /** What ends a transaction that must leave no trace. */
