@@ -190,7 +190,7 @@ export const LABEL_CHARS_MAX = 200;
 // Costs.
 
 /** Calls that one report looks at, the newest: beyond it says that it is not complete. */
-export const COST_CALLS_MAX = 1_000_000;
+export const COST_CALLS_MAX = 500_000;
 /** Lines of a report: those that cost the most. */
 export const COST_ROWS_MAX = 1_000;
 export const COST_ROWS_DEFAULT = 100;

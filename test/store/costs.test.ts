@@ -43,7 +43,7 @@ const calls: Call[] = Array.from({ length: 800 }, (_, n) => {
     source: n % 17 === 0 ? "cache" : n % 19 === 0 ? "coalesced" : "provider",
     price: n % 23 === 0 ? "unknown" : "exact",
     input: n,
-    nano: place === 0 ? 50_000_000 : n * 1_000,
+    nano: place === 4 ? 50_000_000 : n * 1_000,
     ms: 100 + ((n * 37) % 900),
     chunkMs: n % 2 === 0 ? 10 + (n % 90) : null,
     hoursAgo: n / 10,
