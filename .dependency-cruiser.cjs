@@ -64,10 +64,10 @@ module.exports = {
     },
     {
       name: "no-dev-dependency-in-src",
-      comment: "Types alone may come from a development dependency.",
+      comment: "Types alone may come from a development dependency. A peer is one as well: the user installs it.",
       severity: "error",
       from: { path: "^src/" },
-      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"], pathNot: "node_modules/@types/" },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only", "npm-peer"], pathNot: "node_modules/@types/" },
     },
     { name: "not-resolvable", severity: "error", from: { path: "^src/" }, to: { couldNotResolve: true } },
   ],

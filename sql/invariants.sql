@@ -25,8 +25,8 @@ select r.tenant_id, r.idempotency_key, count(*) as runs from longhaul.runs r
 
 -- I8 recorded-once: A step, a wait, a value or the submitting of children has one record per run and key.
 select j.run_id, j.key, count(*) as records, min(j.seq) as first_seq, max(j.seq) as last_seq from longhaul.journal j
- where j.kind in (10, 12, 13, 14, 15, 18) and j.key is not null
- group by j.run_id, j.key, case when j.kind in (12, 13) then j.kind else 0 end having count(*) > 1;
+ where j.kind in (10, 12, 13, 14, 15, 18, 20) and j.key is not null
+ group by j.run_id, j.key, case when j.kind in (12, 13, 20) then j.kind else 0 end having count(*) > 1;
 
 -- I11 epoch-never-falls: No entry was written by an older epoch after a newer one.
 select x.run_id, x.seq, x.epoch, x.before from (

@@ -16,6 +16,7 @@ export type {
   State,
   StepInfo,
   StepOptions,
+  StepStream,
   WaitOptions,
 } from "./agents/ctx.ts";
 export type { Approval, ApprovalStatus, Verdict } from "./domain/approval.ts";
@@ -26,6 +27,7 @@ export type { PlanInput, PlanLimits } from "./domain/plan.ts";
 export { NonRetryableError, RetryableError, type RetryPolicy } from "./domain/retry.ts";
 export type { Run, RunResult, RunStatus } from "./domain/run.ts";
 export type { Scope } from "./domain/scopes.ts";
+export type { TokenEvent, TokenPart } from "./domain/tokens.ts";
 export type {
   Answer,
   CancelVerdict,

@@ -3,6 +3,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { BANDS } from "../domain/band.ts";
 import type { BudgetDeclaration } from "../domain/budget.ts";
 import { checkBudget } from "../domain/budget-check.ts";
+import { type DurationInput, durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkName } from "../domain/key.ts";
 import type { Agent, AgentConcurrency, AgentLimits, Band, Ctx } from "./ctx.ts";
@@ -23,6 +24,8 @@ export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   readonly concurrency?: number | AgentConcurrency;
   /** Which runs workers take first, unless the tenant's plan names a band. Default `normal`; children are like their parents. */
   readonly band?: Band;
+  /** Runs with the same input within this time are one: see `dedupe` of a submit. Default: each submit is a run. */
+  readonly dedupe?: { readonly ttl: DurationInput };
   readonly run: (ctx: Ctx, input: InputOf<I>) => Promise<O> | O;
 }
 
@@ -32,7 +35,7 @@ type SubmittedOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferInput<I
 /**
  * Declares an agent.
  *
- * @throws AGENT_INVALID when the name or the limits are not usable, BUDGET_INVALID.
+ * @throws AGENT_INVALID when the name or the limits are not usable, BUDGET_INVALID, DURATION_INVALID.
  */
 export function agent<const I extends StandardSchemaV1 | undefined = undefined, O = unknown>(
   definition: AgentDefinition<I, O>,
@@ -56,6 +59,7 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
   if (definition.band !== undefined && !BANDS.includes(definition.band)) {
     throw fail("AGENT_INVALID", { agent: definition.name, problem: `band must be one of ${BANDS.join(", ")}` });
   }
+  if (definition.dedupe !== undefined) durationMs(definition.dedupe.ttl);
   return Object.freeze({
     name: definition.name,
     description: definition.description ?? null,
@@ -65,6 +69,7 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
     queue: definition.queue ?? "default",
     concurrency,
     band: definition.band ?? null,
+    dedupe: definition.dedupe ?? null,
     run: definition.run as Agent<SubmittedOf<I>, O>["run"],
   });
 }

@@ -5,6 +5,7 @@ import type { Band } from "../domain/band.ts";
 import type { BudgetDeclaration, BudgetView } from "../domain/budget.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
+import type { TokenPart } from "../domain/tokens.ts";
 
 /** Hard limits of one run. Running time counts, waiting is free. */
 export interface AgentLimits {
@@ -44,6 +45,7 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly queue: string;
   readonly concurrency: AgentConcurrency;
   readonly band: Band | null;
+  readonly dedupe: { readonly ttl: DurationInput } | null;
   readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
   /** Never present: carries the type of the input. */
   readonly "~input"?: In;
@@ -71,6 +73,19 @@ export interface StepInfo {
   readonly attempt: number;
   /** The same for every attempt of this step of this run: give it to whoever can deduplicate. */
   readonly idempotencyKey: string;
+  /** What the step writes here is seen at once by whoever streams the run. */
+  readonly stream: StepStream;
+}
+
+/**
+ * A message in the making. It is best effort: who comes late gets what there is so far, and a new attempt begins anew. What counts is
+ * the step's value; where that is not the text that was written, the text is recorded beside it.
+ */
+export interface StepStream {
+  /** Returns at once, whoever reads how slowly. @throws VALUE_NOT_SERIALIZABLE */
+  write(part: TokenPart): void;
+  /** What was written so far is void: readers drop it as soon as something new comes. */
+  reset(): void;
 }
 
 export interface WaitOptions {

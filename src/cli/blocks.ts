@@ -26,11 +26,14 @@ export type Block =
     }
   | { readonly kind: "fields"; readonly fields: readonly (readonly [name: string, value: Cell])[] }
   | { readonly kind: "heading"; readonly text: string }
-  | { readonly kind: "line"; readonly cells: readonly Cell[] };
+  | { readonly kind: "line"; readonly cells: readonly Cell[] }
+  /** As it is: the next block goes on behind it. */
+  | { readonly kind: "text"; readonly text: Cell };
 
 export const toned = (tone: Tone, text: string): Toned => ({ text, tone });
 export const heading = (text: string): Block => ({ kind: "heading", text });
 export const line = (...cells: Cell[]): Block => ({ kind: "line", cells });
+export const text = (cell: Cell): Block => ({ kind: "text", text: cell });
 
 /** Named values; those that are null or undefined are left out. */
 export function fields(named: Readonly<Record<string, Cell | null | undefined>>): Block {

@@ -91,9 +91,12 @@ export const runCommands = [
     settings,
     summary: "Follow a run until it ends",
     about:
-      "Every journaled event once and in order, also while workers and servers come and go; one JSON line each for a program.",
+      "Every journaled event once and in order, also while workers and servers come and go; one JSON line each for a program. A terminal also shows what steps write while they run.",
     args: { run: runArg },
-    flags: { after: { kind: "count", summary: "Only events after this one (default: 0, all)" } },
+    flags: {
+      after: { kind: "count", summary: "Only events after this one (default: 0, all)" },
+      tokens: { kind: "switch", summary: "Also what steps write while they run (default: on a terminal)" },
+    },
     examples: [
       { says: "Follow it", line: `longhaul runs watch ${A_RUN}` },
       {
@@ -102,7 +105,7 @@ export const runCommands = [
       },
     ],
     load: async () => (await import("./stream.ts")).watchRun,
-    view: async () => (await import("./view-runs.ts")).viewEvent,
+    view: async () => (await import("./view-events.ts")).eventViewer(),
   }),
   command({
     path: "runs why",

@@ -11,6 +11,8 @@ export interface ContextOptions {
   /** Settings given as flags. */
   readonly flags: Partial<Readonly<Record<SettingName, unknown>>>;
   readonly configFile: string | undefined;
+  /** A person is looking: standard output is a terminal, and nobody has asked for JSON. */
+  readonly forPeople: boolean;
 }
 
 export class Context {

@@ -21,7 +21,7 @@ const formats: Readonly<Record<Tone, Parameters<typeof styleText>[0] | null>> = 
   info: "cyan",
 };
 
-/** The blocks as text, each ending with a newline. */
+/** The blocks as text, each ending with a newline, but those that are text themselves. */
 export function layOut(blocks: readonly Block[], paper: Paper): string {
   return blocks.map((block, index) => layOutOne(block, index === 0, paper)).join("");
 }
@@ -38,6 +38,8 @@ function layOutOne(block: Block, isFirst: boolean, paper: Paper): string {
       return `${isFirst ? "" : "\n"}${tint("strong", block.text, paper)}\n`;
     case "line":
       return `${block.cells.map((cell) => paint(cell, textOf(cell), paper)).join(" ")}\n`;
+    case "text":
+      return paint(block.text, textOf(block.text), paper);
   }
 }
 

@@ -25,8 +25,9 @@ async function run(argv: readonly string[]): Promise<number> {
   const invocation = await parse(argv, (text) => process.stdout.write(text));
   if (invocation === null) return EXIT.ok;
   const { command, input, settings, configFile } = invocation;
-  const context = new Context({ cwd: process.cwd(), env: process.env, flags: settings, configFile });
   const output = standardOutput(argv.includes("--json"));
+  const forPeople = output.terminal && !output.json;
+  const context = new Context({ cwd: process.cwd(), env: process.env, flags: settings, configFile, forPeople });
   const data = await render(command, await command.run(input, context), output);
   if (context.stoppedBy !== null && !command.serves) return EXIT.interrupted;
   return command.unwell(data) ? EXIT.failed : EXIT.ok;

@@ -1,10 +1,9 @@
-// Runs as people see them: lists, one run in full, its events, what was done to it.
-import type { RunEvent } from "../domain/entry.ts";
+// Runs as people see them: lists, one run in full, what was done to it.
 import type { Run, RunResult } from "../domain/run.ts";
 import type { RunDetail, StepView, Why } from "../runtime/api.ts";
 import { type Block, type Cell, fields, heading, line, table, toned } from "./blocks.ts";
 import type { Cancelled } from "./finish.ts";
-import { ago, between, brief, clock, duration, failureLine, full, status, until } from "./show.ts";
+import { ago, between, brief, duration, failureLine, full, status, until } from "./show.ts";
 import type { Signalled, Submitted } from "./submit.ts";
 
 export function viewRuns(runs: readonly Run[]): Block[] {
@@ -113,19 +112,6 @@ function resultFields(result: RunResult | null | undefined): Record<string, Cell
     case "cancelled":
       return { cancelled: result.reason ?? "without a reason" };
   }
-}
-
-export function viewEvent(event: RunEvent): Block[] {
-  const what = event.key === null ? event.kind : `${event.kind} ${event.key}`;
-  const tone =
-    event.kind === "finished" ? "strong" : event.kind === "attempt" || event.kind === "lost" ? "warn" : "plain";
-  return [
-    line(
-      toned("dim", `${clock(event.at)} ${String(event.seq).padStart(4)}`),
-      toned(tone, what),
-      toned("dim", brief(event.data)),
-    ),
-  ];
 }
 
 export function viewWhy(why: Why): Block[] {

@@ -30,6 +30,8 @@ export const KIND = {
   emit: 17,
   /** The thread's state was set. */
   state: 18,
+  /** What a step has written to its stream, where its value does not say it: comes right before the step's outcome. */
+  message: 20,
 } as const;
 
 export type EntryKind = keyof typeof KIND;

@@ -144,6 +144,17 @@ export const POOL_WAIT_MS_MAX = 3 * SECOND_MS;
 /** How old the count of unfinished runs may be by which a process refuses submits. */
 export const UNFINISHED_KNOWN_MS = SECOND_MS;
 
+// What steps write while they run.
+
+/** Characters of one message that are streamed: of a longer one readers get the rest with its record. */
+export const MESSAGE_CHARS_MAX = 1 * MIB;
+/** Characters of all messages that one process holds because they are being written. */
+export const MESSAGES_CHARS_MAX = 64 * MIB;
+/** Characters of one block of a message. */
+export const BLOCK_CHARS_MAX = 32 * KIB;
+/** How often a worker writes down what its steps have written meanwhile, and how often those are read who do so. */
+export const TOKENS_EVERY_MS = 50;
+
 // One process.
 
 /** Event-stream clients of one server process. */

@@ -19,6 +19,7 @@ import type { OwnerOf, ProgramOf } from "./roles.ts";
 import { generationPrefix, KEPT_STATE, Scope, Turns } from "./scope.ts";
 import { type Mode, Stay, type StopReason } from "./stay.ts";
 import { Alarm } from "./timing.ts";
+import { RunTokens } from "./tokens.ts";
 import { Values } from "./values.ts";
 import { Waits } from "./waits.ts";
 
@@ -54,6 +55,8 @@ export class Execution {
   partialOutput: string | null = null;
   #account: RunAccount | null = null;
   #wall: Alarm | null = null;
+  /** What its steps write while they run. */
+  readonly tokens: RunTokens;
   readonly #stay: Stay;
   #doubted = false;
   /** Something was recorded since the claim. */
@@ -84,6 +87,7 @@ export class Execution {
     this.openChildren = new Map(this.replay.openChildren);
     this.childrenCount = this.replay.childrenBefore;
     this.values = new Values(owner.committer, claim.tenant_id, (error) => this.#unreadable(error));
+    this.tokens = new RunTokens(owner.tokens, this);
     this.waits = new Waits(this);
     this.activeTime = new ActiveTime(program.limits.activeMs, () => this.stop("timeout", "run_timeout"));
     this.mailbox = this.#makeMailbox();

@@ -3,6 +3,7 @@ import type { BudgetDeclaration } from "../domain/budget.ts";
 import type { Message } from "../domain/message.ts";
 import type { Committer } from "./commit.ts";
 import type { DatabaseClock } from "./timing.ts";
+import type { LiveTokens } from "./tokens.ts";
 
 export interface ProgramLimits {
   readonly children: number;
@@ -37,6 +38,7 @@ export type Standing = "trusted" | "doubtful" | "gone";
 export interface OwnerOf<Run> {
   readonly committer: Committer;
   readonly clock: DatabaseClock;
+  readonly tokens: LiveTokens;
   readonly settings: ExecutionSettings;
   /** The programs of its build, by name. */
   readonly programs: ReadonlyMap<string, { readonly budget: BudgetDeclaration | null }>;

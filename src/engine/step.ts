@@ -16,6 +16,7 @@ import { insideStep } from "./inside-step.ts";
 import { type Asked, askedBefore, mayGoOn } from "./more-budget.ts";
 import { metaOf } from "./replay.ts";
 import { type Scope, unlessClosed } from "./scope.ts";
+import { StepStream } from "./step-stream.ts";
 
 export interface StepSpec {
   readonly name: string;
@@ -25,7 +26,7 @@ export interface StepSpec {
   /** Null: none. */
   readonly timeoutMs: number | null;
   /** May throw `Postponed`: then it runs again at that moment, as the same attempt. */
-  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string }) => unknown;
+  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string; stream: StepStream }) => unknown;
   /** What else goes into the commit that says how the body ended. What its model calls cost is in there by itself. */
   readonly settle?: (ending: StepEnding) => Extras | null;
   /** False: it does not count against budgets of steps. Default true. */
@@ -86,7 +87,10 @@ async function attempts(
   for (;;) {
     const blocked = execution.enter(scope);
     if (blocked !== undefined) await blocked;
-    const outcome = await execution.during(() => attempt(execution, scope, key, hash, spec, failed + 1), key);
+    const stream = new StepStream(execution, key, failed + 1);
+    const outcome = await execution
+      .during(() => attempt(execution, scope, key, hash, spec, stream), key)
+      .finally(() => stream.end());
     if (outcome === STOPPED) return execution.never();
     if (outcome.is === "done") return outcome.value;
     if (outcome.is === "refused") {
@@ -123,19 +127,20 @@ async function attempt(
   key: string,
   hash: string | null,
   spec: StepSpec,
-  number: number,
+  stream: StepStream,
 ): Promise<Outcome | typeof STOPPED> {
+  const number = stream.attempt;
   const counts = spec.counted !== false && execution.claim.counts_steps;
   const refused = counts ? await refusalToBegin(execution) : null;
   const startedMs = performance.now();
-  const result = refused ?? (await runBody(execution, scope, key, spec, number));
+  const result = refused ?? (await runBody(execution, scope, key, spec, stream));
   const ms = Math.round(performance.now() - startedMs);
   const uncounted = spec.counted === false || refused !== null;
   const meta = `${uncounted ? UNCOUNTED : ""}${hash === null ? "" : `"h":"${hash}",`}"n":${number},"ms":${ms}`;
   if ("encoded" in result) {
     const value = decodeValue(result.encoded);
     const extras = extrasOf(execution, key, spec, { is: "done", value });
-    await execution.journal.append(KIND.step, key, meta, result.encoded, extras);
+    await execution.journal.append(KIND.step, key, meta + stream.recordWith(result.value), result.encoded, extras);
     if (counts) execution.account.endStep(true);
     return { is: "done", value };
   }
@@ -218,8 +223,9 @@ async function runBody(
   scope: Scope,
   key: string,
   spec: StepSpec,
-  attempt: number,
-): Promise<{ readonly encoded: string } | Refused> {
+  stream: StepStream,
+): Promise<{ readonly encoded: string; readonly value: unknown } | Refused> {
+  const { attempt } = stream;
   const timeout = spec.timeoutMs === null ? null : new AbortController();
   let abort: AbortSignal | undefined;
   const info = {
@@ -230,6 +236,7 @@ async function runBody(
     },
     attempt,
     idempotencyKey: `${execution.runId}/${key}`,
+    stream,
   };
   const timers: NodeJS.Timeout[] = [];
   try {
@@ -237,7 +244,7 @@ async function runBody(
     const value = await (timeout === null
       ? running
       : Promise.race([running, tooLate(execution, key, spec, timeout, timers)]));
-    return { encoded: encodeValue(value) };
+    return { encoded: encodeValue(value), value };
   } catch (error) {
     return refusedBy(timeout?.signal.aborted === true ? timeout.signal.reason : error);
   } finally {

@@ -1,65 +1,74 @@
 // Following journals: one query for all the followers of a process, woken by hints, and none while nobody follows.
 import type { Entry } from "../domain/entry.ts";
 import { KIND } from "../domain/entry.ts";
+import { TOKENS_EVERY_MS } from "../domain/limits.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { readFinished } from "../store/finish.ts";
-import { readTailsAfter } from "../store/stream.ts";
+import { type NewsRow, readNewsAfter, readTailsAfter } from "../store/stream.ts";
 import type { Doorbell } from "./doorbell.ts";
+import { type TokenDelta, TokenReader } from "./token-reader.ts";
+import type { LiveTokens } from "./tokens.ts";
+
+type News = Entry | TokenDelta;
 
 interface Follower {
   readonly runId: string;
   cursor: number;
+  /** Null for one that wants entries alone. */
+  readonly tokens: TokenReader | null;
+  /** Until then it may have tokens of this process without a look at the journal: entries must not wait while tokens flow. */
+  lookMs: number;
   /** Set while it waits: a follower that is busy with what it has is not read for, so that it cannot pile up memory. */
-  take: ((entries: Entry[]) => void) | null;
+  take: ((news: News[]) => void) | null;
 }
 
 const POLL_MS = 100;
 /** Entries read at once for one follower; at most 64 KiB of value each. */
 const PAGE = 100;
+/** Blocks of messages read at once for one follower; half as large. */
+const BLOCKS_PAGE = 50;
+/** So long after the last block more are expected. */
+const TALKING_MS = 2_000;
 
 export class Followers {
   readonly #db: Database;
   readonly #onError: (error: unknown) => void;
+  readonly #tokens: LiveTokens;
   readonly #followers = new Set<Follower>();
-  /** How many follow each run. */
-  readonly #followed = new Map<string, number>();
+  /** Those who want tokens, by run. */
+  readonly #listeners = new Map<string, Set<Follower>>();
   readonly #ends = new Map<string, Set<() => void>>();
   readonly #unsubscribe: (() => void)[];
   #timer: NodeJS.Timeout | undefined;
   #reading = false;
   #again = false;
   #closed = false;
+  /** Until then blocks are looked for as often as they are written. */
+  #talkingMs = Number.NEGATIVE_INFINITY;
 
-  constructor(db: Database, doorbell: Doorbell, onError: (error: unknown) => void) {
+  constructor(db: Database, doorbell: Doorbell, tokens: LiveTokens, onError: (error: unknown) => void) {
     this.#db = db;
+    this.#tokens = tokens;
     this.#onError = onError;
+    tokens.listen((runIds) => this.#hear(runIds));
     this.#unsubscribe = [
       // A step says nothing to those who wait for the end: no query for it.
-      doorbell.on("journal", () => this.#followers.size > 0 && this.#poke()),
+      doorbell.on("journal", (runIds) => this.#followers.size > 0 && this.#lookFor(runIds)),
       doorbell.on("finished", () => this.#poke()),
       doorbell.on("ready", () => this.#poke()),
     ];
   }
 
   /** Every entry after `after`, once and in order, ending with the run. */
-  async *follow(runId: string, after: number, signal?: AbortSignal): AsyncGenerator<Entry> {
-    const follower: Follower = { runId, cursor: after, take: null };
-    this.#followers.add(follower);
-    this.#followed.set(runId, (this.#followed.get(runId) ?? 0) + 1);
-    try {
-      while (signal?.aborted !== true && !this.#closed) {
-        for (const entry of await this.#next(follower, signal)) {
-          yield entry;
-          if (entry.kind === KIND.finished) return;
-        }
-      }
-    } finally {
-      this.#followers.delete(follower);
-      const left = (this.#followed.get(runId) ?? 1) - 1;
-      if (left > 0) this.#followed.set(runId, left);
-      else this.#followed.delete(runId);
-    }
+  follow(runId: string, after: number, signal?: AbortSignal): AsyncGenerator<Entry> {
+    return this.#follow({ runId, cursor: after, tokens: null, lookMs: 0, take: null }, signal) as AsyncGenerator<Entry>;
+  }
+
+  /** The same, and between them what the run's steps are writing: best effort. */
+  followWithTokens(runId: string, after: number, signal?: AbortSignal): AsyncGenerator<News> {
+    const tokens = new TokenReader(this.#tokens, runId);
+    return this.#follow({ runId, cursor: after, tokens, lookMs: 0, take: null }, signal);
   }
 
   /** Resolves when the run has ended, or the signal fires. */
@@ -87,12 +96,42 @@ export class Followers {
     for (const waiting of [...this.#ends.values()]) for (const done of [...waiting]) done();
   }
 
-  #next(follower: Follower, signal?: AbortSignal): Promise<Entry[]> {
+  async *#follow(follower: Follower, signal?: AbortSignal): AsyncGenerator<News> {
+    this.#add(follower);
+    try {
+      while (signal?.aborted !== true && !this.#closed) {
+        for (const news of await this.#next(follower, signal)) {
+          yield news;
+          if (news.kind === KIND.finished) return;
+        }
+      }
+    } finally {
+      this.#remove(follower);
+    }
+  }
+
+  #add(follower: Follower): void {
+    this.#followers.add(follower);
+    if (follower.tokens === null) return;
+    const listeners = this.#listeners.get(follower.runId) ?? new Set();
+    this.#listeners.set(follower.runId, listeners.add(follower));
+  }
+
+  #remove(follower: Follower): void {
+    this.#followers.delete(follower);
+    const listeners = this.#listeners.get(follower.runId);
+    listeners?.delete(follower);
+    if (listeners?.size === 0) this.#listeners.delete(follower.runId);
+  }
+
+  #next(follower: Follower, signal?: AbortSignal): Promise<News[]> | News[] {
+    const tokens = follower.lookMs > performance.now() ? follower.tokens?.fromHere(follower.cursor) : undefined;
+    if (tokens !== undefined && tokens.length > 0) return tokens;
     return new Promise((resolve) => {
-      const take = (entries: Entry[]): void => {
+      const take = (news: News[]): void => {
         follower.take = null;
         signal?.removeEventListener("abort", stop);
-        resolve(entries);
+        resolve(news);
       };
       const stop = (): void => take([]);
       follower.take = take;
@@ -100,6 +139,28 @@ export class Followers {
       if (signal?.aborted === true || this.#closed) stop();
       else this.#poke();
     });
+  }
+
+  /** Steps of this process have written something. */
+  #hear(runIds: readonly string[]): void {
+    for (const runId of runIds) for (const follower of this.#listeners.get(runId) ?? []) this.#giveTokens(follower);
+  }
+
+  #giveTokens(follower: Follower): void {
+    if (follower.take === null || follower.tokens === null) return;
+    if (follower.lookMs <= performance.now()) {
+      this.#poke();
+      return;
+    }
+    const tokens = follower.tokens.fromHere(follower.cursor);
+    if (tokens.length > 0) follower.take(tokens);
+  }
+
+  /** Entries of these runs were committed. */
+  #lookFor(runIds: readonly string[] | null): void {
+    for (const runId of runIds ?? this.#listeners.keys())
+      for (const follower of this.#listeners.get(runId) ?? []) follower.lookMs = 0;
+    this.#poke();
   }
 
   #poke(): void {
@@ -115,27 +176,22 @@ export class Followers {
       if (this.#again) {
         this.#again = false;
         this.#poke();
-      } else if (this.#followers.size > 0 || this.#ends.size > 0) this.#timer = setTimeout(() => this.#poke(), POLL_MS);
+      } else if (this.#followers.size > 0 || this.#ends.size > 0)
+        this.#timer = setTimeout(() => this.#poke(), this.#pollMs());
     });
+  }
+
+  #pollMs(): number {
+    return this.#listeners.size > 0 && performance.now() < this.#talkingMs ? TOKENS_EVERY_MS : POLL_MS;
   }
 
   async #read(): Promise<void> {
     try {
       const waiting = [...this.#followers].filter((follower) => follower.take !== null);
       if (waiting.length > 0) {
-        const rows = await readTailsAfter(
-          this.#db,
-          waiting.map((f) => f.runId),
-          waiting.map((f) => f.cursor),
-          PAGE,
-        );
-        for (const [place, entries] of groupByPlace(rows)) {
-          const follower = waiting[place - 1];
-          const last = entries.at(-1);
-          if (follower?.take === null || follower === undefined || last === undefined) continue;
-          follower.cursor = last.seq;
-          follower.take(entries);
-        }
+        for (const follower of waiting) follower.lookMs = performance.now() + TOKENS_EVERY_MS;
+        const rows = groupByPlace(await this.#readFor(waiting));
+        for (const [index, follower] of waiting.entries()) this.#give(follower, rows.get(index + 1) ?? []);
       }
       if (this.#ends.size > 0) {
         for (const runId of await readFinished(this.#db, [...this.#ends.keys()]))
@@ -146,10 +202,48 @@ export class Followers {
       if (!isConnectionLost(error)) this.#onError(error);
     }
   }
+
+  #readFor(waiting: readonly Follower[]): Promise<Row[]> {
+    const ids = waiting.map((follower) => follower.runId);
+    const cursors = waiting.map((follower) => follower.cursor);
+    const tokens = waiting.map((follower) => follower.tokens?.cursor ?? null);
+    if (tokens.every((cursor) => cursor === null)) return readTailsAfter(this.#db, ids, cursors, PAGE);
+    return readNewsAfter(this.#db, ids, cursors, tokens, PAGE, BLOCKS_PAGE);
+  }
+
+  #give(follower: Follower, rows: readonly Row[]): void {
+    const entries = rows.filter((row) => !isBlock(row));
+    const { tokens, runId } = follower;
+    if (tokens !== null) for (const entry of entries) this.#endMessage(tokens, runId, entry);
+    if (follower.take === null) return;
+    follower.cursor = entries.at(-1)?.seq ?? follower.cursor;
+    const news: News[] = [...entries];
+    if (tokens !== null) {
+      const blocks = rows.filter(isBlock);
+      if (blocks.length > 0) this.#talkingMs = performance.now() + TALKING_MS;
+      news.push(...tokens.fromBlocks(blocks, follower.cursor), ...tokens.fromHere(follower.cursor));
+    }
+    if (news.length > 0) follower.take(news);
+  }
+
+  /** What is recorded is not given any more, not even by a step here that does not know it yet. */
+  #endMessage(tokens: TokenReader, runId: string, { kind, key, seq }: Entry): void {
+    if (key === null || !ENDS_MESSAGE.has(kind)) return;
+    this.#tokens.recorded(runId, key, seq);
+    if (kind !== KIND.attempt) tokens.recorded(key);
+  }
 }
 
-function groupByPlace(rows: readonly (Entry & { place: number })[]): Map<number, Entry[]> {
-  const groups = new Map<number, Entry[]>();
+type Row = (Entry & { readonly place: number }) | NewsRow;
+
+const ENDS_MESSAGE: ReadonlySet<number> = new Set([KIND.step, KIND.attempt, KIND.message]);
+
+function isBlock(row: Row): row is NewsRow {
+  return "take" in row && row.take !== null;
+}
+
+function groupByPlace(rows: readonly Row[]): Map<number, Row[]> {
+  const groups = new Map<number, Row[]>();
   for (const row of rows) {
     const group = groups.get(row.place);
     if (group === undefined) groups.set(row.place, [row]);

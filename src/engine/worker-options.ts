@@ -5,6 +5,7 @@ import type { Doorbell } from "./doorbell.ts";
 import type { Programs } from "./execution.ts";
 import type { Isolate } from "./isolation.ts";
 import type { ExecutionSettings } from "./roles.ts";
+import type { LiveTokens } from "./tokens.ts";
 
 export type Logger = (
   level: "debug" | "info" | "warn" | "error",
@@ -15,6 +16,7 @@ export type Logger = (
 export interface WorkerOptions {
   readonly db: Database;
   readonly doorbell: Doorbell;
+  readonly tokens: LiveTokens;
   readonly programs: Programs;
   readonly workerId: string;
   readonly version: string;

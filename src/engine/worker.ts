@@ -19,6 +19,7 @@ import type { ExecutionSettings, Standing } from "./roles.ts";
 import { Slots } from "./slots.ts";
 import { Ticker } from "./sweep.ts";
 import { DatabaseClock, pause } from "./timing.ts";
+import type { LiveTokens } from "./tokens.ts";
 import { Traffic } from "./traffic.ts";
 import { WarmRuns } from "./warm.ts";
 import type { Logger, WorkerOptions } from "./worker-options.ts";
@@ -26,6 +27,7 @@ import type { Logger, WorkerOptions } from "./worker-options.ts";
 export class Worker implements ExecutionOwner {
   readonly committer: Committer;
   readonly clock = new DatabaseClock();
+  readonly tokens: LiveTokens;
   readonly settings: ExecutionSettings;
   readonly programs: Programs;
   readonly log: Logger;
@@ -44,6 +46,7 @@ export class Worker implements ExecutionOwner {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.settings = options.settings;
+    this.tokens = options.tokens;
     this.programs = options.programs;
     this.log = options.log;
     const { db, workerId, leaseMs } = options;
@@ -137,6 +140,7 @@ export class Worker implements ExecutionOwner {
 
   onOver(execution: Execution): void {
     if (!this.#hands.holds(execution)) return;
+    this.tokens.forgetRun(execution.runId);
     this.#letGo(execution);
     this.hint("finished", execution.runId);
     this.hint("ready", execution.runId);

@@ -6,6 +6,7 @@ import type { ConcentrationReport, CostReport } from "../domain/costs.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import type { Billing, ChargePage, CostOptions, CostPeriod, ListCharges } from "./costs-api.ts";
 import type { Keys } from "./keys-api.ts";
 import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
@@ -16,6 +17,11 @@ export interface SubmitOptions {
   readonly runId?: string;
   /** One run per key and tenant; the same key with another request is refused (IDEMPOTENCY_MISMATCH). */
   readonly idempotencyKey?: string;
+  /**
+   * A run of the same agent, input, thread and configuration that was submitted not longer ago stands for this one: while it is under way, and
+   * when it has succeeded. `false`: not even if the agent says so. Not for submits with a `runId`, an `idempotencyKey` or a `tx`.
+   */
+  readonly dedupe?: { readonly ttl: DurationInput } | false;
   readonly threadId?: string;
   /** When the thread has an active run: wait in its line (default), refuse (THREAD_BUSY), or stop the active one first. */
   readonly ifBusy?: "enqueue" | "reject" | "interrupt";
@@ -58,6 +64,7 @@ export interface RunHandle<Out = unknown> {
   /** Waits for the end. @throws RUN_FAILED, RUN_CANCELLED, WAIT_TIMEOUT */
   result(options?: WaitForOptions): Promise<Out>;
   events(options?: EventsOptions): AsyncIterable<RunEvent>;
+  events(options: EventsOptions & { readonly tokens: boolean }): AsyncIterable<RunEvent | TokenEvent>;
   cancel(reason?: string): Promise<CancelVerdict>;
 }
 
@@ -225,6 +232,8 @@ export interface Tenant {
   wait(runId: string, options?: WaitForOptions): Promise<RunResult>;
   /** Every journaled event once and in order, from `after`; ends after the last. */
   stream(runId: string, options?: EventsOptions): AsyncIterable<RunEvent>;
+  /** With `tokens`: between them what steps are writing at the moment, best effort. */
+  stream(runId: string, options: EventsOptions & { readonly tokens: boolean }): AsyncIterable<RunEvent | TokenEvent>;
   get(runId: string): Promise<Run | null>;
   inspect(runId: string): Promise<RunDetail | null>;
   list(filter?: ListRuns): Promise<Run[]>;

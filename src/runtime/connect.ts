@@ -12,6 +12,7 @@ import { Doorbell } from "../engine/doorbell.ts";
 import { newId } from "../engine/ids.ts";
 import { Followers } from "../engine/stream.ts";
 import { DatabaseClock } from "../engine/timing.ts";
+import { LiveTokens } from "../engine/tokens.ts";
 import { Worker } from "../engine/worker.ts";
 import type { Logger } from "../engine/worker-options.ts";
 import { type Database, openDatabase } from "../store/database.ts";
@@ -168,6 +169,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     const agents = byName(options.agents ?? []);
     const plans = configuredPlans(options.plans, (path) => `connect({ ${path} })`);
     const doorbell = new Doorbell(db);
+    const tokens = new LiveTokens(db, (error) => log("warn", "tokens could not be written down", { error }));
     const submits = submitBatcher({ db });
     const build = options.build ?? "default";
     const installation: Installation = {
@@ -175,7 +177,8 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       build,
       agents,
       doorbell,
-      followers: new Followers(db, doorbell, (error) => log("error", "streams could not be read", { error })),
+      followers: new Followers(db, doorbell, tokens, (error) => log("error", "streams could not be read", { error })),
+      tokens,
       submits,
       admission: new Admission(db, submits, checkUnfinishedMax(options.limits?.unfinishedMax)),
       clock: new DatabaseClock(),
@@ -276,6 +279,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     await this.#worker?.drain();
     this.keys.close();
     this.#installation.followers.close();
+    await this.#installation.tokens.close();
     await this.#installation.doorbell.close();
     await closeThreads();
     await this.database.end();
@@ -326,6 +330,7 @@ function makeWorker(
   return new Worker({
     db: installation.db,
     doorbell: installation.doorbell,
+    tokens: installation.tokens,
     programs: new Map([...installation.agents.values()].map((agent) => [agent.name, toProgram(agent)])),
     workerId,
     version: VERSION,

@@ -36,6 +36,7 @@ export function inherited(
       case KIND.checkpoint:
       case KIND.emit:
       case KIND.state:
+      case KIND.message:
         return true;
       default:
         return false;

@@ -7,6 +7,7 @@ import type { Batcher } from "../engine/batch.ts";
 import type { Doorbell } from "../engine/doorbell.ts";
 import type { Followers } from "../engine/stream.ts";
 import type { DatabaseClock } from "../engine/timing.ts";
+import type { LiveTokens } from "../engine/tokens.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
@@ -19,6 +20,7 @@ export interface Installation {
   readonly agents: ReadonlyMap<string, AnyAgent>;
   readonly doorbell: Doorbell;
   readonly followers: Followers;
+  readonly tokens: LiveTokens;
   readonly submits: Batcher<NewRun, Submitted>;
   /** Asked before a submit is looked at. */
   readonly admission: Admission;

@@ -18,6 +18,7 @@ import { cancelRun } from "../store/finish.ts";
 import { readRun } from "../store/read.ts";
 import { intakeStatements, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
+import { alikeOf, submitAlike } from "./alike.ts";
 import type { SubmitOptions } from "./api.ts";
 import type { Installation } from "./installation.ts";
 import { checkUuid } from "./uuid.ts";
@@ -73,8 +74,11 @@ export function prepare(
 /** Stores a checked run. */
 export async function place(installation: Installation, run: NewRun, options: SubmitOptions): Promise<Placed> {
   if (options.tx !== undefined) return intake(installation, run, options);
-  const row = await installation.submits.add(run);
+  const row = run.alike
+    ? await submitAlike(installation.db, run, run.alike, PATIENCE_MS, (refused) => refuse(run, refused))
+    : await installation.submits.add(run);
   refuse(run, row);
+  if (row.existing && run.alike && row.run_id !== run.runId) return { runId: row.run_id, existing: true };
   // An id is one run's in the whole installation: if that is another tenant's, nothing was stored, and nothing is told of it.
   if (row.existing && row.run_id === run.runId && (await readRun(installation.db, run.tenant, run.runId)) === null)
     throw fail("RUN_ID_TAKEN", { run: run.runId });
@@ -124,6 +128,7 @@ async function newRun(
     rejectIfBusy: options.ifBusy === "reject",
     idempotencyKey: key,
     requestHash: key === null ? null : requestHash(agent.name, value, threadId),
+    alike: alikeOf(agent, options.build ?? installation.build, threadId, value, options),
     input: apart === undefined ? value : null,
     inputBlob: apart?.hash ?? null,
     apart,

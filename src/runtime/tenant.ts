@@ -10,6 +10,7 @@ import { checkKey } from "../domain/key.ts";
 import { INBOX_MESSAGES_MAX, PAGE_SIZE_MAX } from "../domain/limits.ts";
 import { signalKey } from "../domain/message.ts";
 import type { Run, RunResult } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import { encodeValue } from "../domain/value.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
@@ -40,7 +41,7 @@ import { submit } from "./submit.ts";
 import { submitMany } from "./submit-many.ts";
 import { makeThread, viewThread } from "./threads.ts";
 import { isUuid } from "./uuid.ts";
-import { eventView, resultView, runView, stepViews } from "./views.ts";
+import { eventView, resultView, runView, stepViews, tokensView } from "./views.ts";
 import { why } from "./why.ts";
 
 const LIST_DEFAULT = 20;
@@ -96,13 +97,24 @@ export class TenantVerbs implements Tenant {
     throw fail("WAIT_TIMEOUT", { run: run.runId, timeout: formatDuration(options.timeoutMs ?? 0) });
   }
 
-  async *stream(runId: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {
+  stream(runId: string, options?: EventsOptions): AsyncGenerator<RunEvent>;
+  stream(runId: string, options: EventsOptions & { readonly tokens: boolean }): AsyncGenerator<RunEvent | TokenEvent>;
+  async *stream(
+    runId: string,
+    options: EventsOptions & { readonly tokens?: boolean } = {},
+  ): AsyncGenerator<RunEvent | TokenEvent> {
     const run = await this.#existing(runId);
     const { db, followers } = this.#installation;
+    const { after = 0, abort, tokens = false } = options;
     // Nothing will ever come after the last entry of an ended run.
-    if (run.finishedAt !== null && (options.after ?? 0) >= run.journalSeq) return;
-    for await (const entry of followers.follow(run.runId, options.after ?? 0, options.abort)) {
-      yield await answering(() => eventView(db, this.tenantId, run.runId, entry));
+    if (run.finishedAt !== null && after >= run.journalSeq) return;
+    const all = tokens
+      ? followers.followWithTokens(run.runId, after, abort)
+      : followers.follow(run.runId, after, abort);
+    for await (const news of all) {
+      yield news.kind === "tokens"
+        ? tokensView(run.runId, news)
+        : await answering(() => eventView(db, this.tenantId, run.runId, news));
     }
   }
 
@@ -275,7 +287,8 @@ export class TenantVerbs implements Tenant {
       threadId,
       existing,
       result: async (options) => this.#output(runId, await this.wait(runId, options)),
-      events: (options) => this.stream(runId, options),
+      events: (options: EventsOptions & { readonly tokens: boolean } = { tokens: false }) =>
+        this.stream(runId, options) as AsyncGenerator<RunEvent>,
       cancel: (reason) => this.cancel(runId, reason),
     };
   }

@@ -4,7 +4,9 @@ import type { Entry, RunEvent } from "../domain/entry.ts";
 import { KIND, kindName } from "../domain/entry.ts";
 import type { Failure } from "../domain/failure.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import { decodeValue } from "../domain/value.ts";
+import type { TokenDelta } from "../engine/token-reader.ts";
 import type { Database } from "../store/database.ts";
 import type { ApprovalRow, OutcomeRow, RunRow } from "../store/read.ts";
 import type { StepView } from "./api.ts";
@@ -63,13 +65,22 @@ export async function eventView(db: Database, tenant: string, runId: string, ent
   };
 }
 
+export function tokensView(runId: string, delta: TokenDelta): TokenEvent {
+  return { runId, ephemeral: true, seq: null, ...delta };
+}
+
 /** The short names of the journal, spelled out. */
 function eventData(kind: number, body: Record<string, unknown>): unknown {
   switch (kind) {
     case KIND.step:
-      return body["f"] === true
-        ? { attempts: body["n"], durationMs: body["ms"] ?? null, failure: body["v"] }
-        : { attempts: body["n"], durationMs: body["ms"] ?? null, value: body["v"] };
+      return {
+        attempts: body["n"],
+        durationMs: body["ms"] ?? null,
+        ...(body["t"] === undefined ? {} : { tokens: { last: body["t"] } }),
+        ...(body["f"] === true ? { failure: body["v"] } : { value: body["v"] }),
+      };
+    case KIND.message:
+      return { attempt: body["n"], last: body["t"], text: body["v"] };
     case KIND.attempt:
       if (body["p"] === true) return { attempt: body["n"], postponedUntilMs: body["r"], reason: body["v"] };
       return { attempt: body["n"], durationMs: body["ms"] ?? null, retryAtMs: body["r"], failure: body["v"] };
@@ -187,6 +198,7 @@ function stepView(event: RunEvent, earlier: StepView | undefined): StepView | nu
     case "lost":
     case "resumed":
     case "value":
+    case "message":
       return null;
   }
 }

@@ -84,6 +84,7 @@ export function submitOptions(threadId: string | null, body: RunCreate, key: str
     ...(typeof body.concurrency_key === "string" ? { concurrencyKey: body.concurrency_key } : {}),
     ...(body.budget ? { budget: budgetOf(body.budget) } : {}),
     ...(typeof body.start_within_seconds === "number" ? { startWithin: { seconds: body.start_within_seconds } } : {}),
+    ...(typeof body.dedupe_seconds === "number" ? { dedupe: dedupeOf(body.dedupe_seconds) } : {}),
     ...(key === undefined ? {} : { idempotencyKey: key }),
   };
 }
@@ -100,6 +101,11 @@ const BUDGET_NAMES = new Map([
   ["wall_minutes", "wallMinutes"],
   ["on_exceeded", "onExceeded"],
 ]);
+
+/** 0: not even if the agent says so. */
+function dedupeOf(seconds: number): NonNullable<SubmitOptions["dedupe"]> {
+  return seconds > 0 && { ttl: { seconds } };
+}
 
 /** Kept with the run and given back as its `kwargs`. The input is not: it is stored once, with the run itself. */
 function kwargsOf(body: RunCreate): Record<string, unknown> {

@@ -2,6 +2,7 @@
 import type { Approval } from "../domain/approval.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Failure } from "../domain/failure.ts";
+import { type Message, messageIn } from "../domain/tokens.ts";
 
 function membersOf(event: RunEvent): Readonly<Record<string, unknown>> {
   return typeof event.data === "object" && event.data !== null ? (event.data as Record<string, unknown>) : {};
@@ -39,4 +40,17 @@ export function moveOf(event: RunEvent): unknown {
 
 export function finalStatusOf(event: RunEvent): unknown {
   return membersOf(event).status;
+}
+
+/** A step's name, as the graph's node: its key, where the first of its name needs no number. */
+export function nodeOf(key: string | null): string {
+  return (key ?? "step").replace(/#1$/, "");
+}
+
+/** The message that an entry ends; null for one that ends none. */
+export function messageOf(event: RunEvent): (Message & { readonly attempt: number }) | null {
+  const { value, text, tokens, attempt, attempts } = membersOf(event);
+  const isEnd = event.kind === "message" || (event.kind === "step" && tokens !== undefined);
+  const message = isEnd ? messageIn(event.kind === "message" ? text : value) : null;
+  return message === null ? null : { ...message, attempt: Number(attempt ?? attempts) };
 }

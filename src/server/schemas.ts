@@ -93,6 +93,11 @@ export const runCreate = z.object({
     .min(0)
     .max(DURATION_MS_MAX / 1_000)
     .nullish(),
+  dedupe_seconds: z
+    .number()
+    .min(0)
+    .max(DURATION_MS_MAX / 1_000)
+    .nullish(),
   durability: z.enum(["sync", "async", "exit"]).nullish(),
   feedback_keys: z.array(z.string()).nullish(),
 });
@@ -173,6 +178,8 @@ export const scaleQuery = z.object({
 export const joinQuery = z.object({
   cancel_on_disconnect: flag.optional(),
   stream_mode: z.array(z.enum(STREAM_MODES)).min(1).optional(),
+  /** Of the journal's own stream: also what steps are writing. */
+  tokens: flag.optional(),
 });
 
 export const cancelQuery = z.object({ wait: flag.optional(), action: z.enum(["interrupt", "rollback"]).optional() });

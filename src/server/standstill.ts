@@ -4,6 +4,7 @@ import type { RunEvent } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
 import { PAGE_SIZE_MAX } from "../domain/limits.ts";
 import { isFinal, type Run, type RunResult } from "../domain/run.ts";
+import type { TokenEvent } from "../domain/tokens.ts";
 import type { Tenant } from "../runtime/api.ts";
 import { interruptValues } from "./langgraph.ts";
 
@@ -28,16 +29,20 @@ export function pendingOf(tenant: Tenant, runId: string): Promise<Approval[]> {
  *
  * @throws when the journal can no longer be followed, which must not look like its end
  */
-export async function* follow(
+export function follow(tenant: Tenant, runId: string, after: number, abort: AbortSignal): AsyncGenerator<RunEvent> {
+  return followAll(tenant, runId, { after, abort, tokens: false }) as AsyncGenerator<RunEvent>;
+}
+
+/** The same; with `tokens`, and between them what steps are writing. */
+export async function* followAll(
   tenant: Tenant,
   runId: string,
-  after: number,
-  abort: AbortSignal,
-): AsyncGenerator<RunEvent> {
+  { after, abort, tokens }: { readonly after: number; readonly abort: AbortSignal; readonly tokens: boolean },
+): AsyncGenerator<RunEvent | TokenEvent> {
   const run = await runOf(tenant, runId);
   if (run.finishedAt !== null && run.journalSeq <= after) return;
-  let last: RunEvent | undefined;
-  for await (const event of tenant.stream(runId, { after, abort })) {
+  let last: RunEvent | TokenEvent | undefined;
+  for await (const event of tenant.stream(runId, { after, abort, tokens })) {
     last = event;
     yield event;
   }

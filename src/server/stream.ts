@@ -1,11 +1,12 @@
 // A run's journal as LangGraph's event stream: from a cursor to the end, or to the next question to a person.
 import type { RunEvent } from "../domain/entry.ts";
 import type { Tenant } from "../runtime/api.ts";
-import { carriedBy, emitted, failureOf, finalStatusOf, moveOf, type Question, questionOf } from "./entries.ts";
+import { carriedBy, emitted, failureOf, finalStatusOf, moveOf, nodeOf, type Question, questionOf } from "./entries.ts";
 import { interruptValues } from "./langgraph.ts";
+import { MessageStream } from "./messages.ts";
 import type { StreamMode } from "./schemas.ts";
 import { FROM_START, type Frame, framesText } from "./sse.ts";
-import { failedError, follow, pausedError, runOf, standstillOf } from "./standstill.ts";
+import { failedError, followAll, pausedError, runOf, standstillOf } from "./standstill.ts";
 
 export interface StreamView {
   /** Entries after this one; FROM_START greets first. */
@@ -17,7 +18,8 @@ export interface StreamView {
 
 /**
  * Whole frames, entry by entry. The frames of an entry depend on the journal alone, so every reader gets the same bytes; only what
- * carries no id (the greeting of a resumed run, the news that it is paused or still asks) depends on the moment.
+ * carries no id (the greeting of a resumed run, the news that it is paused or still asks, the tokens of messages) depends on the
+ * moment.
  */
 export async function* langgraphStream(
   tenant: Tenant,
@@ -35,9 +37,14 @@ export async function* langgraphStream(
     return;
   }
   const questions = await Questions.upTo(tenant, runId, after, abort);
-  for await (const event of follow(tenant, runId, after, abort)) {
+  const hasBeenHere = view.after !== FROM_START && view.resumed !== true;
+  const messages = new MessageStream(await runOf(tenant, runId), view.modes, hasBeenHere);
+  for await (const event of followAll(tenant, runId, { after, abort, tokens: messages.areWanted })) {
+    const said = event.kind === "tokens" ? messages.write(event) : messages.end(event);
+    if (said.length > 0) yield framesText(said, null);
+    if (event.kind === "tokens") continue;
     questions.follow(event);
-    const frames = await framesOf(tenant, event, view.modes, questions);
+    const frames = [...messages.record(event), ...(await framesOf(tenant, event, view.modes, questions))];
     if (frames.length > 0) yield framesText(frames, event.seq);
     if (event.kind !== "released" && event.kind !== "lost") continue;
     const now = await stillness(tenant, runId, event.seq);
@@ -72,7 +79,7 @@ async function framesOf(
       const failure = failureOf(event);
       const value = carriedBy(event);
       add("tasks", taskOf(event, failure === null ? { result: value } : { error: failure.message }));
-      if (failure === null) add("updates", { [nodeOf(event)]: value ?? null });
+      if (failure === null) add("updates", { [nodeOf(event.key)]: value ?? null });
       break;
     }
     case "emit":
@@ -97,13 +104,8 @@ async function framesOf(
   return frames;
 }
 
-/** A step's name, as the graph's node: its key, where the first of its name needs no number. */
-function nodeOf(event: RunEvent): string {
-  return (event.key ?? "step").replace(/#1$/, "");
-}
-
 function taskOf(event: RunEvent, outcome: Record<string, unknown>): Record<string, unknown> {
-  return { id: `${event.runId}:${event.key}`, name: nodeOf(event), ...outcome, interrupts: [] };
+  return { id: `${event.runId}:${event.key}`, name: nodeOf(event.key), ...outcome, interrupts: [] };
 }
 
 /** A cancelled run ends without a word; its status tells. */

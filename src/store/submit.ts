@@ -3,6 +3,12 @@ import { type Apart, queryWithBlobs } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
 import { errorState } from "./driver-errors.ts";
 
+/** What makes runs alike, and for how long one stands for the others. */
+export interface Alike {
+  readonly hash: Buffer;
+  readonly ttlMs: number;
+}
+
 /** A run to be stored. Ids are made by the caller, so that a repeat after an unknown commit finds the first try. */
 export interface NewRun {
   readonly runId: string;
@@ -25,6 +31,8 @@ export interface NewRun {
   readonly rejectIfBusy: boolean;
   readonly idempotencyKey: string | null;
   readonly requestHash: string | null;
+  /** Another that is alike may stand for it: it is submitted by itself then (runtime/alike.ts). */
+  readonly alike?: Alike | null | undefined;
   readonly input: string | null;
   readonly inputBlob: string | null;
   /** The value of `inputBlob`, where it is not stored yet. */

@@ -132,7 +132,56 @@ export const chatter = agent({
   },
 });
 
+/** Says words one by one, and waits at gate `gate:i` before word i where one is asked for; its first `fails` attempts break off at the end. */
+export const teller = agent({
+  name: "teller",
+  input: z.object({
+    words: z.array(z.string()),
+    gate: z.string().optional(),
+    gates: z.array(z.number()).default([]),
+    fails: z.number().default(0),
+  }),
+  async run(ctx, { words, gate: door, gates: closed, fails }) {
+    const text = await ctx.step("tell", { retry: { initialMs: 1 } }, async ({ stream, attempt }) => {
+      const said = words.map((word) => (attempt <= fails ? word.toUpperCase() : word));
+      for (const [i, word] of said.entries()) {
+        if (closed.includes(i)) await gate(`${door}:${i}`).promise;
+        stream.write(word);
+      }
+      if (closed.includes(words.length)) await gate(`${door}:${words.length}`).promise;
+      if (attempt <= fails) throw new Error("broke off");
+      return said.join("");
+    });
+    return { messages: [{ type: "ai", id: `${ctx.runId}:tell#1`, content: text }] };
+  },
+});
+
+/** Says what a language model says that thinks and calls a tool. */
+export const thinker = agent({
+  name: "thinker",
+  run: (ctx) =>
+    ctx.step("think", ({ stream }) => {
+      stream.write({ type: "reasoning-delta", id: "r", delta: "Hmm. " });
+      stream.write({ type: "reasoning-delta", id: "r", delta: "A lookup." });
+      stream.write({ type: "text-start", id: "0" });
+      stream.write({ type: "text-delta", id: "0", delta: "Let me " });
+      stream.write({ type: "text-delta", id: "0", delta: "look." });
+      stream.write({ type: "tool-input-start", id: "call-1", toolName: "search" });
+      stream.write({ type: "tool-input-delta", id: "call-1", delta: '{"query":' });
+      stream.write({ type: "tool-input-delta", id: "call-1", delta: '"ships"}' });
+      const call = { type: "tool-call", toolCallId: "call-1", toolName: "search", input: '{"query":"ships"}' } as const;
+      stream.write(call);
+      return {
+        content: [{ type: "reasoning", text: "Hmm. A lookup." }, { type: "text", text: "Let me look." }, call],
+        finishReason: { unified: "tool-calls" },
+        usage: { inputTokens: { total: 12 }, outputTokens: { total: 34 } },
+      };
+    }),
+});
+
 export const agents = [
+  teller,
+  thinker,
   echo,
   strict,
   stepper,

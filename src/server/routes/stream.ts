@@ -33,7 +33,8 @@ export function streamRoutes(services: Services): Hono<ServerEnv> {
 
   const events = async (c: Ctx): Promise<Response> => {
     const asked = await live(c);
-    return runEvents(services, c, { ...asked, after: cursorUpTo(c, asked.run.journalSeq) });
+    const after = cursorUpTo(c, asked.run.journalSeq);
+    return runEvents(services, c, { ...asked, after, tokens: asked.query.tokens ?? false });
   };
 
   return new Hono<ServerEnv>()
