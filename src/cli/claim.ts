@@ -79,8 +79,8 @@ async function connectWorker(
     ...(onlyRun && { onlyRun }),
     ...(workerId && { workerId }),
   };
-  const { plans } = project;
-  const longhaul = await connect({ url: database.url, schema, build, agents, plans, worker, retention, log });
+  const { plans, gateway } = project;
+  const longhaul = await connect({ url: database.url, schema, build, agents, plans, gateway, worker, retention, log });
   down.defer(() => longhaul.close());
   return longhaul;
 }

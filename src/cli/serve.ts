@@ -56,9 +56,9 @@ export async function connectServer(context: Context, project: Project, url: str
   const { connect } = await import("../runtime/connect.ts");
   const { schema, build, unfinishedMax } = project.settings;
   const agents = project.namesAgents ? (await project.agents()).map(({ agent }) => agent) : [];
-  const { plans } = project;
+  const { plans, gateway } = project;
   const log = await context.log(project);
-  return await connect({ url, schema, build, agents, plans, limits: { unfinishedMax }, worker: false, log });
+  return await connect({ url, schema, build, agents, plans, gateway, limits: { unfinishedMax }, worker: false, log });
 }
 
 export async function listen(context: Context, project: Project, longhaul: Longhaul): Promise<RunningServer> {

@@ -15,6 +15,9 @@ import { DatabaseClock } from "../engine/timing.ts";
 import { LiveTokens } from "../engine/tokens.ts";
 import { Worker } from "../engine/worker.ts";
 import type { Logger } from "../engine/worker-options.ts";
+import { checkGateway } from "../gateway/check-config.ts";
+import type { GatewayConfig } from "../gateway/config.ts";
+import { Gateway } from "../gateway/gateway.ts";
 import { type Database, openDatabase } from "../store/database.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
 import { migrate } from "../store/migrate.ts";
@@ -84,6 +87,8 @@ export interface ConnectOptions {
   readonly worker?: boolean | WorkerSettings;
   /** What tenants may have, by the name of the plan. One that is not named stays what it is. */
   readonly plans?: Readonly<Record<string, PlanInput>> | undefined;
+  /** Models: their providers, aliases, limits and prices. Default: the standard providers, with their keys from the environment. */
+  readonly gateway?: GatewayConfig | undefined;
   /** Of the whole installation, held by every process that submits. */
   readonly limits?: {
     /** Runs that have not ended: from so many on submits are refused (SYSTEM_FULL). Default none. */ readonly unfinishedMax?:
@@ -135,6 +140,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   readonly keys: KeyVerbs;
   readonly plans: PlanVerbs;
   readonly tenants: TenantsVerbs;
+  readonly gateway: Gateway;
   readonly billing: BillingVerbs;
   readonly database: Database;
   readonly #installation: Installation;
@@ -156,6 +162,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     this.#worker = worker?.worker ?? null;
     this.workerId = worker?.id ?? null;
     this.agents = [...installation.agents.values()];
+    this.gateway = installation.gateway;
     this.database = installation.db;
     this.#stopDatabase = stopDatabase;
   }
@@ -172,26 +179,29 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     const tokens = new LiveTokens(db, (error) => log("warn", "tokens could not be written down", { error }));
     const submits = submitBatcher({ db });
     const build = options.build ?? "default";
+    const clock = new DatabaseClock();
+    const settings = checkGateway(options.gateway, (path) => `connect({ ${path} })`);
     const installation: Installation = {
       db,
       build,
+      gateway: new Gateway({ db, settings, clock, log }),
       agents,
       doorbell,
       followers: new Followers(db, doorbell, tokens, (error) => log("error", "streams could not be read", { error })),
       tokens,
       submits,
       admission: new Admission(db, submits, checkUnfinishedMax(options.limits?.unfinishedMax)),
-      clock: new DatabaseClock(),
+      clock,
       agent: (name) => findAgent(agents, name),
     };
     await doorbell.open();
     if (await declarePlans(db, plans)) wakeWorkers(installation);
     const wanted = options.worker ?? agents.size > 0;
     if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
-    const settings = wanted === true ? {} : wanted;
-    const id = settings.workerId ?? newId();
+    const chosen = wanted === true ? {} : wanted;
+    const id = chosen.workerId ?? newId();
     await declareLimits(db, agents.values());
-    const worker = makeWorker(installation, id, settings, retentionPolicy(options.retention), log);
+    const worker = makeWorker(installation, id, chosen, retentionPolicy(options.retention), log);
     await worker.start();
     return new LonghaulProcess(installation, { id, worker }, stopDatabase);
   }
@@ -279,6 +289,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     await this.#worker?.drain();
     this.keys.close();
     this.#installation.followers.close();
+    await this.gateway.close();
     await this.#installation.tokens.close();
     await this.#installation.doorbell.close();
     await closeThreads();

@@ -8,6 +8,7 @@ import type { Doorbell } from "../engine/doorbell.ts";
 import type { Followers } from "../engine/stream.ts";
 import type { DatabaseClock } from "../engine/timing.ts";
 import type { LiveTokens } from "../engine/tokens.ts";
+import type { Gateway } from "../gateway/gateway.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
@@ -21,6 +22,7 @@ export interface Installation {
   readonly doorbell: Doorbell;
   readonly followers: Followers;
   readonly tokens: LiveTokens;
+  readonly gateway: Gateway;
   readonly submits: Batcher<NewRun, Submitted>;
   /** Asked before a submit is looked at. */
   readonly admission: Admission;

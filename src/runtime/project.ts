@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { fail } from "../domain/errors.ts";
 import type { PlanInput } from "../domain/plan.ts";
+import type { GatewayConfig } from "../gateway/config.ts";
 import { type DiscoveredAgent, discoverAgents } from "./discover-agents.ts";
 import { configuredPlans } from "./limits.ts";
 import { loadConfig } from "./load-config.ts";
@@ -30,6 +31,8 @@ export interface Project {
   readonly origins: Readonly<Record<SettingName, Origin>>;
   /** The plans that the config file names, each of them usable. */
   readonly plans: Readonly<Record<string, PlanInput>>;
+  /** What it says of models, checked. */
+  readonly gateway: GatewayConfig | undefined;
   /** True when the config file, `--agents` or LONGHAUL_AGENTS names agents. */
   readonly namesAgents: boolean;
   /** Loads the agents. @throws CONFIG_NOT_FOUND when nothing names any; CONFIG_INVALID */
@@ -54,6 +57,7 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
     settings: values,
     origins,
     plans: config.plans ?? {},
+    gateway: config.gateway,
     namesAgents: given !== undefined || config.agents !== undefined,
     agents: async () => {
       const loader = userModules(modules);

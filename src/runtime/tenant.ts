@@ -31,7 +31,7 @@ import type {
   Why,
 } from "./api.ts";
 import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
-import { raiseBudgetOf, viewBudgetOf } from "./budgets.ts";
+import { openBudgetOf, raiseBudgetOf, viewBudgetOf } from "./budgets.ts";
 import { chargesOf, concentrationOf, costsOf } from "./costs.ts";
 import type { ChargePage, CostOptions, CostPeriod, ListCharges } from "./costs-api.ts";
 import { DeadLetterVerbs } from "./dead-letters.ts";
@@ -245,6 +245,11 @@ export class TenantVerbs implements Tenant {
     const run = await this.#existing(runId);
     const next = await answering(() => forkAt(this.#installation, run, options.beforeStep ?? null, options.input));
     return this.#handle(next, null, false);
+  }
+
+  openBudget(limits: BudgetLimits, options: Parameters<Tenant["openBudget"]>[1] = {}): Promise<BudgetView> {
+    const { idempotencyKey = null } = options;
+    return answering(() => openBudgetOf(this.#installation, this.tenantId, limits, idempotencyKey));
   }
 
   budget(budgetId: string): Promise<BudgetView | null> {

@@ -7,7 +7,6 @@ import { LABEL_CHARS_MAX, MODEL_CACHE_MS_MAX, MODEL_WAIT_MS_MAX } from "../domai
 import type { OpenAiCall } from "../gateway/openai/job.ts";
 import type { OpenAiApi } from "../gateway/openai/outlets.ts";
 import type { CallOptions } from "../gateway/roles.ts";
-import { drawnOn } from "./model-budget.ts";
 import { type Ctx, invalid, isUuid, readJsonText } from "./request.ts";
 import type { Services } from "./services.ts";
 
@@ -31,13 +30,12 @@ export async function modelRequest(services: Services, c: Ctx, api: OpenAiApi): 
   refuseUnmetered(api, body);
   const { tenant } = c.var.caller;
   const headers = new ModelHeaders(c);
-  const budgetId = await drawnOn(services, tenant, headers.uuid("x-longhaul-budget"));
+  const budgetId = headers.uuid("x-longhaul-budget");
   const { gateway } = services.longhaul;
   const idempotencyKey = headers.idempotencyKey();
   const cacheMs =
     headers.duration("x-longhaul-cache", MODEL_CACHE_MS_MAX) ?? (idempotencyKey === null ? null : KEPT_MS);
   const stream = api !== "embeddings" && flag(body, "stream");
-  const holdMs = headers.duration("x-longhaul-wait", MODEL_WAIT_MS_MAX) ?? gateway.holdMs;
   return {
     call: {
       ...{ api, text, body, stream, idempotencyKey },
@@ -53,8 +51,8 @@ export async function modelRequest(services: Services, c: Ctx, api: OpenAiApi): 
         agent: headers.label("x-longhaul-agent"),
         feature: headers.label("x-longhaul-feature"),
       },
-      payer: gateway.payer({ tenant, budgetId }),
-      waiter: gateway.refusingWaiter(holdMs),
+      payer: await gateway.payer({ tenant, budgetId }),
+      waiter: gateway.waiter(headers.duration("x-longhaul-wait", MODEL_WAIT_MS_MAX) ?? undefined),
       callKey: idempotencyKey === null ? randomUUID() : callKeyOf(tenant, idempotencyKey, text),
       cacheMs,
     },

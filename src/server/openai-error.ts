@@ -80,7 +80,7 @@ function wordsFor(error: LonghaulError): Words {
     case "MODEL_NOT_SERVED":
       return { status: 404, type: "invalid_request_error", code: "model_not_found", param: "model" };
     case "REQUEST_INVALID":
-      return { status, type: "invalid_request_error", code: "invalid_value", param: firstPath(details) };
+      return { status: 400, type: "invalid_request_error", code: "invalid_value", param: firstPath(details) };
     case "QUOTA_WAIT":
       return quotaWords(waitMs(error));
     case "BUDGET_EXCEEDED":

@@ -41,7 +41,9 @@ export function translatable<Schema extends z.ZodType>(
   if (issue === undefined) throw refusal(target, "the body", "does not fit", "invalid_value");
   const path = pathText(issue.path);
   if (issue.code === "unrecognized_keys") throw refusal(target, join(path, issue.keys[0] ?? ""), "cannot be expressed");
-  throw refusal(target, path === "" ? "the body" : path, `does not fit: ${issue.message}`, "invalid_value");
+  // What is only understood with certain values is understood, but not so.
+  const code = issue.code === "invalid_value" ? "unsupported_value" : "invalid_value";
+  throw refusal(target, path === "" ? "the body" : path, `does not fit: ${issue.message}`, code);
 }
 
 /** `messages[2].content`. */

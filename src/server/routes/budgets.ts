@@ -11,7 +11,8 @@ export function budgetRoutes({ limits, longhaul }: Services): Hono<ServerEnv> {
   /** Its members are checked where all budgets are. */
   const open = async (c: Ctx): Promise<Response> => {
     const declared = (await readJson(c, limits)) as BudgetLimits;
-    return json(c, await tenantOf(c, longhaul).openBudget(declared), 201);
+    const idempotencyKey = c.req.header("idempotency-key");
+    return json(c, await tenantOf(c, longhaul).openBudget(declared, { idempotencyKey }), 201);
   };
 
   const one = async (c: Ctx): Promise<Response> => {

@@ -1,7 +1,7 @@
 // The OpenAI-compatible endpoint: any program in any language gets quotas, budgets, cache and attribution by changing its base URL.
 import { Hono } from "hono";
 import { fail } from "../../domain/errors.ts";
-import { openAiJob } from "../../gateway/openai/job.ts";
+import type { OpenAiCall } from "../../gateway/openai/job.ts";
 import type { OpenAiApi } from "../../gateway/openai/outlets.ts";
 import { modelRequest } from "../model-call.ts";
 import { answerHeaders, budgetLeft } from "../model-headers.ts";
@@ -19,13 +19,10 @@ export function modelRoutes(services: Services): Hono<ServerEnv> {
     async (c: Ctx): Promise<Response> => {
       const request = await modelRequest(services, c, api);
       const { gateway } = longhaul;
-      const { options } = request;
-      if (request.call.stream)
-        return modelStream(services, c, request, (sink, abort) =>
-          gateway.perform(openAiJob({ ...request.call, sink }, gateway.outlets), { ...options, abort }),
-        );
-      const job = openAiJob({ ...request.call, sink: null }, gateway.outlets);
-      const answer = await gateway.perform(job, { ...options, abort: c.req.raw.signal });
+      const make = (sink: OpenAiCall["sink"], abort: AbortSignal) =>
+        gateway.openAi({ ...request.call, sink }, { ...request.options, abort });
+      if (request.call.stream) return modelStream(services, c, request, make);
+      const answer = await make(null, c.req.raw.signal);
       const headers = answerHeaders(answer, await budgetLeft(services, c, request));
       return c.body(answer.result, 200, { "content-type": JSON_TYPE, ...headers });
     };
@@ -41,7 +38,10 @@ export function modelRoutes(services: Services): Hono<ServerEnv> {
   };
 
   const models = () =>
-    longhaul.gateway.models().map(({ id, provider }) => ({ id, object: "model", created: 0, owned_by: provider }));
+    longhaul.gateway.models().map(({ id, provider }) => ({
+      ...{ id, object: "model", created: 0 },
+      owned_by: provider ?? "longhaul",
+    }));
 
   return new Hono<ServerEnv>()
     .post("/v1/chat/completions", call("chat"))
