@@ -67,7 +67,11 @@ module.exports = {
       comment: "Types alone may come from a development dependency. A peer is one as well: the user installs it.",
       severity: "error",
       from: { path: "^src/" },
-      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only", "npm-peer"], pathNot: "node_modules/@types/" },
+      to: {
+        dependencyTypes: ["npm-dev"],
+        dependencyTypesNot: ["type-only", "npm-peer"],
+        pathNot: "node_modules/@types/",
+      },
     },
     { name: "not-resolvable", severity: "error", from: { path: "^src/" }, to: { couldNotResolve: true } },
   ],

@@ -13,6 +13,7 @@ const tasks = {
   bench: program("bench/main.ts"),
   build: async () => (await import("./build.mjs")).build(),
   demo: program("examples/demo/main.ts"),
+  "demo:async": program("bench/main.ts", "async-agents"),
   errors: program("scripts/write-errors.ts"),
   reference: program("scripts/write-reference.ts"),
   schema: program("scripts/write-schema.ts"),

@@ -191,6 +191,11 @@ select n.lane_id, n.agent, n.key, n.agent_gate, n.key_gate from longhaul.lanes n
  where (d.concurrency is not null) <> (a.gate_id is not null and a.agent = n.agent and a.tenant_id = '')
     or (d.per_key is not null or n.key <> '') <> (k.gate_id is not null and k.agent = n.agent and k.tenant_id = n.tenant_id and k.key = n.key);
 
+-- I23 calls-in-flight-are-counted: Where calls at once are limited, the counter says how many there are, the dead among them.
+select q.key, q.used, coalesce(s.n, 0) as slots from longhaul.quotas q
+  left join (select c.key, count(*) as n from longhaul.call_slots c group by 1) s using (key)
+ where q.used <> coalesce(s.n, 0);
+
 -- I24 one-active-run-per-thread: Of a thread's runs, only the active one is anywhere but in the line.
 select l.run_id, l.thread_no, l.state, t.active_run from longhaul.live l left join longhaul.threads t using (thread_no)
  where l.thread_no is not null and l.run_id is distinct from t.active_run
@@ -289,6 +294,13 @@ select r.run_id, coalesce(j.n, 0) as entries, j.last, coalesce(l.journal_seq, o.
   left join (select k.run_id, count(*) as n, max(k.seq) as last from longhaul.journal k group by 1) j using (run_id)
  where coalesce(j.n, 0) <> coalesce(j.last, 0) or coalesce(j.last, 0) <> coalesce(l.journal_seq, o.entries);
 
+-- I48 tokens-die: While some worker looks around, nothing that a step has streamed outlives the stay of its run by half an hour.
+select t.run_id, t.key, t.at from longhaul.tokens t
+ where t.at < clock_timestamp() - interval '30 minutes'
+   and not exists (select from longhaul.live l where l.run_id = t.run_id and l.epoch = t.epoch and l.state = 'running')
+   and exists (select from longhaul.workers w where w.state = 'active' and w.seen_at > clock_timestamp() - interval '15 seconds'
+                 and w.started_at < clock_timestamp() - interval '30 minutes');
+
 -- I54 values-are-there: Every value that lies apart can be read.
 select x.run_id, x.place, x.hash from (
   select r.run_id, r.tenant_id, 'input' as place, r.input_blob as hash from longhaul.runs r where r.input_blob is not null
@@ -311,6 +323,12 @@ select r.run_id, r.root_id, r.parent_id from longhaul.runs r
 -- I54 nothing-is-orphaned: A cascade belongs to an ended run.
 select c.parent_id from longhaul.cancel_cascade c where not exists (select from longhaul.outcomes o where o.run_id = c.parent_id);
 
+-- I54 places-are-cleared: While some worker keeps house, no place in the line of a quota is kept for an hour after its time.
+select b.call_key, b.target, to_timestamp(b.ready_at / 1000) as ready_at from longhaul.bookings b
+ where b.ready_at < extract(epoch from clock_timestamp() - interval '1 hour') * 1000
+   and exists (select from longhaul.workers w where w.state = 'active' and w.seen_at > clock_timestamp() - interval '15 seconds'
+                 and w.started_at < clock_timestamp() - interval '1 hour');
+
 -- I55 accounts-close: Per tenant, runs taken in = succeeded + failed + cancelled + queued + running + waiting + paused.
 select t.tenant_id, t.created, coalesce(e.n, 0) as ended, coalesce(u.n, 0) as unfinished
   from (select r.tenant_id, count(*) as created from longhaul.runs r group by 1) t
@@ -320,44 +338,44 @@ select t.tenant_id, t.created, coalesce(e.n, 0) as ended, coalesce(u.n, 0) as un
 
 -- I55 held-is-what-accounts-hold: What is set aside of a budget is what the accounts below it hold.
 with recursive above as (
-  select a.account_id, a.budget_id from longhaul.accounts a where a.budget_id is not null
+  select a.account_id, a.budget_id from longhaul.budget_accounts a where a.budget_id is not null
   union all select x.account_id, b.parent_id from above x join longhaul.budgets b on b.budget_id = x.budget_id where b.parent_id is not null
 )
 select b.budget_id, b.kind, b.held, s.held as of_accounts from longhaul.budgets b
-  left join (select x.budget_id, longhaul.total(a.held) as held from above x join longhaul.accounts a using (account_id) group by 1) s using (budget_id)
+  left join (select x.budget_id, longhaul.total(a.held) as held from above x join longhaul.budget_accounts a using (account_id) group by 1) s using (budget_id)
  where b.held <> coalesce(s.held, longhaul.none());
 
 -- I55 spent-is-what-accounts-rolled: What is spent of a budget is what the accounts below it have rolled, and what dropped ones had.
 with recursive above as (
-  select a.account_id, a.budget_id from longhaul.accounts a where a.budget_id is not null
+  select a.account_id, a.budget_id from longhaul.budget_accounts a where a.budget_id is not null
   union all select x.account_id, b.parent_id from above x join longhaul.budgets b on b.budget_id = x.budget_id where b.parent_id is not null
 )
 select b.budget_id, b.kind, b.spent, b.dropped, s.rolled from longhaul.budgets b
-  left join (select x.budget_id, longhaul.total(a.rolled) as rolled from above x join longhaul.accounts a using (account_id) group by 1) s using (budget_id)
+  left join (select x.budget_id, longhaul.total(a.rolled) as rolled from above x join longhaul.budget_accounts a using (account_id) group by 1) s using (budget_id)
  where b.spent <> longhaul.plus(b.dropped, coalesce(s.rolled, longhaul.none()));
 
 -- I55 spent-is-what-calls-cost: What an account has spent is what its closed calls cost, and it has counted them.
-select a.account_id, a.spent, a.calls, c.cost, c.n from longhaul.accounts a
+select a.account_id, a.spent, a.calls, c.cost, c.n from longhaul.budget_accounts a
   left join (select x.account_id, count(*)::int as n, longhaul.total((x.input_tokens, x.output_tokens, x.nano_usd, 0)::longhaul.spend) as cost
                from longhaul.calls x where x.state <> 'open' group by 1) c using (account_id)
  where exists (select from longhaul.runs r where r.run_id = a.account_id)
    and ((a.spent).input, (a.spent).output, (a.spent).nano_usd, 0)::longhaul.spend <> coalesce(c.cost, longhaul.none()) or a.calls < coalesce(c.n, 0);
 
 -- I55 steps-are-counted: What an account has counted as steps are steps of its run's journal.
-select a.account_id, a.spent, a.counted_seq, j.n from longhaul.accounts a
+select a.account_id, a.spent, a.counted_seq, j.n from longhaul.budget_accounts a
  cross join lateral (select count(*) as n from longhaul.journal j
                       where j.run_id = a.account_id and j.seq <= a.counted_seq and j.kind = 10 and j.epoch > 0 and left(j.body, 6) <> '{"c":0') j
  where (a.spent).steps <> j.n and exists (select from longhaul.runs r where r.run_id = a.account_id);
 
 -- I55 budgets-are-there: An account and a budget draw on budgets that are there, and of their tenant.
-select a.account_id as drawing, a.budget_id from longhaul.accounts a left join longhaul.budgets b using (budget_id)
+select a.account_id as drawing, a.budget_id from longhaul.budget_accounts a left join longhaul.budgets b using (budget_id)
  where a.budget_id is not null and b.tenant_id is distinct from a.tenant_id
 union all
 select c.budget_id, c.parent_id from longhaul.budgets c left join longhaul.budgets b on b.budget_id = c.parent_id
  where c.parent_id is not null and b.tenant_id is distinct from c.tenant_id;
 
 -- I55 charged-once-ended: A run that ended with calls or spend has a charge of just that; a run that goes on has none.
-select a.account_id, a.spent, a.calls, c.run_id as charge from longhaul.accounts a
+select a.account_id, a.spent, a.calls, c.run_id as charge from longhaul.budget_accounts a
   join longhaul.outcomes o on o.run_id = a.account_id left join longhaul.charges c on c.run_id = a.account_id
  where (a.calls > 0 or a.spent <> longhaul.none())
    and (c.run_id is null or (c.input_tokens, c.output_tokens, c.nano_usd, c.steps)::longhaul.spend <> a.spent or c.calls <> a.calls)
@@ -366,10 +384,10 @@ select l.run_id, null, null, c.run_id from longhaul.charges c join longhaul.live
 
 -- I55 ended-runs-owe-nothing: A run that has ended holds nothing, has rolled what it spent, and has no call under way.
 select a.account_id, a.held, a.spent, a.rolled, (select count(*) from longhaul.calls c where c.account_id = a.account_id and c.state = 'open') as open
-  from longhaul.accounts a join longhaul.outcomes o on o.run_id = a.account_id
+  from longhaul.budget_accounts a join longhaul.outcomes o on o.run_id = a.account_id
  where (a.budget_id is not null and (a.held <> longhaul.none() or a.spent <> a.rolled))
     or exists (select from longhaul.calls c where c.account_id = a.account_id and c.state = 'open');
 
 -- I55 nothing-held-asleep: A run that is in nobody's hands holds no more than its calls under way may cost.
-select a.account_id, a.held, l.state from longhaul.accounts a join longhaul.live l on l.run_id = a.account_id
+select a.account_id, a.held, l.state from longhaul.budget_accounts a join longhaul.live l on l.run_id = a.account_id
  where l.state <> 'running' and a.budget_id is not null and a.held <> longhaul.less_of(a.held, longhaul.under_way(a.account_id));

@@ -5,6 +5,26 @@ set check_function_bodies = off;
 
 create schema longhaul;
 
+create type longhaul.counted as (
+  last integer,
+  n bigint
+);
+
+create type longhaul.drawn as (
+  verdict text,
+  granted spend,
+  room spend,
+  tight boolean,
+  budget_id uuid,
+  dimension text,
+  allowed bigint,
+  used bigint,
+  set_aside bigint,
+  asked bigint,
+  on_exceeded text,
+  final boolean
+);
+
 create type longhaul.ending as (
   run_id uuid,
   status text,
@@ -20,6 +40,21 @@ create type longhaul.item as (
   lane_id integer,
   prio smallint,
   run_id uuid
+);
+
+create type longhaul.quota_answer as (
+  verdict text,
+  ready_at double precision,
+  wait_ms double precision,
+  key text,
+  limit_ double precision
+);
+
+create type longhaul.spend as (
+  input bigint,
+  output bigint,
+  nano_usd bigint,
+  steps bigint
 );
 
 create table longhaul.agents (
@@ -40,6 +75,21 @@ create table longhaul.alerts (
   constraint alerts_pkey primary key (queue, build, kind),
   constraint alert_kind_is_known check ((kind = any (array['late'::text, 'unserved'::text])))
 );
+
+create table longhaul.answers (
+  key         bytea not null,
+  tenant_id   text not null,
+  state       text not null,
+  owner       uuid not null,
+  lease_until timestamptz not null,
+  made_at     timestamptz,
+  expires_at  timestamptz not null,
+  value       text,
+  constraint answers_pkey primary key (key),
+  constraint answer_state_is_known check ((state = any (array['pending'::text, 'done'::text, 'failed'::text]))),
+  constraint done_has_value check (((state = 'done'::text) = (value is not null)))
+) with (fillfactor=80, autovacuum_vacuum_scale_factor=0.05, vacuum_truncate=off);
+create index answers_expiring on longhaul.answers using btree (expires_at);
 
 create table longhaul.api_keys (
   key_id       text not null,
@@ -99,10 +149,148 @@ create table longhaul.blobs (
   constraint blobs_pkey primary key (tenant_id, hash)
 ) with (vacuum_truncate=off);
 
+create unlogged table longhaul.bookings (
+  call_key text not null,
+  target   text not null,
+  ready_at double precision not null,
+  firm     boolean not null,
+  because  text not null,
+  keys     text[] not null,
+  costs    double precision[] not null,
+  constraint bookings_pkey primary key (call_key, target)
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+
+create unlogged table longhaul.breakers (
+  target           text not null,
+  open_until       double precision,
+  open_ms          double precision not null default 0,
+  probe_by         uuid,
+  probe_until      double precision not null default 0,
+  window_at        double precision not null default 0,
+  succeeded        integer not null default 0,
+  failed           integer not null default 0,
+  succeeded_before integer not null default 0,
+  failed_before    integer not null default 0,
+  constraint breakers_pkey primary key (target)
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+create index breakers_open on longhaul.breakers using btree (target) where (open_until is not null);
+
+create table longhaul.budget_accounts (
+  account_id  uuid not null,
+  budget_id   uuid,
+  tenant_id   text not null,
+  epoch       integer not null default 0,
+  counted_seq integer not null default 0,
+  calls       integer not null default 0,
+  held        spend not null default "none"(),
+  spent       spend not null default "none"(),
+  rolled      spend not null default "none"(),
+  constraint budget_accounts_pkey primary key (account_id),
+  constraint holds_not_negative check ((least((held).input, (held).output, (held).nano_usd, (held).steps) >= 0))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+create index accounts_of_budget on longhaul.budget_accounts using btree (budget_id) where (budget_id is not null);
+
+create table longhaul.budgets (
+  budget_id      uuid not null,
+  parent_id      uuid,
+  created_at     timestamptz not null default clock_timestamp(),
+  ends_at        timestamptz,
+  wall_ms        bigint,
+  period_ends_at timestamptz,
+  tenant_id      text not null,
+  kind           text not null,
+  on_exceeded    text not null default 'fail'::text,
+  period         text,
+  limits         spend not null,
+  held           spend not null default "none"(),
+  spent          spend not null default "none"(),
+  before         spend not null default "none"(),
+  dropped        spend not null default "none"(),
+  constraint budgets_pkey primary key (budget_id),
+  constraint budget_kind_is_known check ((kind = any (array['run'::text, 'tenant'::text, 'open'::text]))),
+  constraint held_not_negative check ((least((held).input, (held).output, (held).nano_usd, (held).steps) >= 0)),
+  constraint on_exceeded_is_known check ((on_exceeded = any (array['fail'::text, 'ask'::text]))),
+  constraint period_has_end check (((period is null) = (period_ends_at is null))),
+  constraint period_is_known check ((period = any (array['day'::text, 'month'::text]))),
+  constraint wall_has_end check (((wall_ms is null) = (ends_at is null)))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+create index budgets_below on longhaul.budgets using btree (parent_id) where (parent_id is not null);
+create index budgets_opened on longhaul.budgets using btree (created_at) where (kind = 'open'::text);
+
+create unlogged table longhaul.call_slots (
+  key        text not null,
+  holder     uuid not null,
+  expires_at double precision not null,
+  constraint call_slots_pkey primary key (key, holder)
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+create index call_slots_of_holder on longhaul.call_slots using btree (holder);
+
+create table longhaul.calls (
+  call_id            uuid not null,
+  run_id             uuid,
+  root_id            uuid,
+  account_id         uuid,
+  opened_at          timestamptz not null default clock_timestamp(),
+  closed_at          timestamptz,
+  est_input          bigint not null,
+  est_output         bigint not null,
+  est_nano_usd       bigint not null,
+  input_tokens       bigint not null default 0,
+  output_tokens      bigint not null default 0,
+  cache_read_tokens  bigint not null default 0,
+  cache_write_tokens bigint not null default 0,
+  reasoning_tokens   bigint not null default 0,
+  nano_usd           bigint not null default 0,
+  epoch              integer,
+  latency_ms         integer,
+  first_chunk_ms     integer,
+  attempt            smallint not null,
+  tenant_id          text not null,
+  call_key           text not null,
+  step_key           text,
+  agent              text,
+  feature            text,
+  alias              text,
+  provider           text not null,
+  model              text not null,
+  state              text not null default 'open'::text,
+  price_confidence   text,
+  source             text not null default 'provider'::text,
+  failure            text,
+  constraint calls_pkey primary key (call_id),
+  constraint call_state_is_known check ((state = any (array['open'::text, 'succeeded'::text, 'failed'::text, 'abandoned'::text]))),
+  constraint closed_iff_not_open check (((state = 'open'::text) = (closed_at is null))),
+  constraint confidence_is_known check ((price_confidence = any (array['exact'::text, 'fuzzy'::text, 'unknown'::text, 'override'::text]))),
+  constraint failed_has_failure check (((state = 'failed'::text) = (failure is not null))),
+  constraint source_is_known check ((source = any (array['provider'::text, 'cache'::text, 'coalesced'::text, 'batch'::text])))
+) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.05);
+create index calls_of_account on longhaul.calls using btree (account_id) where (account_id is not null);
+create index calls_of_tenant on longhaul.calls using btree (tenant_id, opened_at);
+create index calls_open on longhaul.calls using btree (account_id) where (state = 'open'::text);
+create index calls_open_outside on longhaul.calls using btree (opened_at) where ((run_id is null) and (state = 'open'::text));
+create index calls_outside on longhaul.calls using btree (opened_at) where (run_id is null);
+
 create table longhaul.cancel_cascade (
   parent_id uuid not null,
   constraint cancel_cascade_pkey primary key (parent_id)
 );
+
+create table longhaul.charges (
+  run_id        uuid not null,
+  root_id       uuid not null,
+  finished_at   timestamptz not null default clock_timestamp(),
+  delivered_at  timestamptz,
+  input_tokens  bigint not null,
+  output_tokens bigint not null,
+  nano_usd      bigint not null,
+  steps         bigint not null,
+  calls         integer not null,
+  tenant_id     text not null,
+  agent         text not null,
+  constraint charges_pkey primary key (run_id)
+) with (fillfactor=80);
+create index charges_of_tenant on longhaul.charges using btree (tenant_id, finished_at, run_id);
+create index charges_pending on longhaul.charges using btree (finished_at, run_id) where (delivered_at is null);
 
 create table longhaul.dead_letters (
   run_id    uuid not null,
@@ -162,6 +350,7 @@ create table longhaul.intake (
   build      text not null,
   queue      text not null,
   key        text not null,
+  budget     text,
   input      text,
   input_blob text,
   options    jsonb not null,
@@ -260,6 +449,18 @@ create table longhaul.loose_blobs (
   constraint loose_blobs_pkey primary key (tenant_id, hash)
 ) with (autovacuum_vacuum_scale_factor=0.02);
 
+create table longhaul.model_factors (
+  model      text not null,
+  feature    text not null default ''::text,
+  factor     double precision not null,
+  weight     double precision not null,
+  outputs    double precision[] not null,
+  updated_at timestamptz not null default clock_timestamp(),
+  constraint model_factors_pkey primary key (model, feature),
+  constraint factor_positive check ((factor > (0)::double precision)),
+  constraint weight_not_negative check ((weight >= (0)::double precision))
+);
+
 create table longhaul.outcomes (
   run_id      uuid not null,
   finished_at timestamptz not null default clock_timestamp(),
@@ -288,6 +489,7 @@ create table longhaul.plans (
   band               smallint,
   unfinished_max     integer,
   submits_per_minute integer,
+  budget             jsonb,
   configured         jsonb,
   constraint plans_pkey primary key (plan),
   constraint band_in_range check (((band >= 0) and (band <= 2))),
@@ -307,6 +509,51 @@ create table longhaul.queue_minutes (
   constraint queue_minutes_pkey primary key (minute, queue, build)
 ) with (fillfactor=50);
 
+create table longhaul.quota_limits (
+  key         text not null,
+  limit_      double precision not null,
+  declared_at timestamptz not null default clock_timestamp(),
+  constraint quota_limits_pkey primary key (key),
+  constraint quota_admits check ((limit_ > (0)::double precision))
+);
+
+create table longhaul.quota_windows (
+  key     text not null,
+  ends_at double precision not null,
+  used    double precision not null,
+  constraint quota_windows_pkey primary key (key)
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+
+create unlogged table longhaul.quotas (
+  key           text not null,
+  kind          text not null,
+  declared      boolean not null,
+  limit_        double precision,
+  emission_ms   double precision not null default 0,
+  burst_ms      double precision not null default 0,
+  tat           double precision not null default 0,
+  line          double precision not null default 0,
+  busy_since    double precision not null default 0,
+  blocked_until double precision not null default 0,
+  used          integer not null default 0,
+  zone          text,
+  constraint quotas_pkey primary key (key),
+  constraint line_behind_tat check ((line >= tat)),
+  constraint quota_kind_is_known check ((kind = any (array['rate'::text, 'window'::text, 'slots'::text]))),
+  constraint used_not_negative check ((used >= 0))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+
+create table longhaul.raises (
+  raise_id  uuid not null,
+  budget_id uuid not null,
+  raised_at timestamptz not null default clock_timestamp(),
+  raised_by text not null,
+  wall_ms   bigint not null default 0,
+  amount    spend not null,
+  constraint raises_pkey primary key (raise_id)
+);
+create index raises_of_budget on longhaul.raises using btree (budget_id);
+
 create table longhaul.ready (
   run_id  uuid not null,
   at      timestamptz not null default clock_timestamp(),
@@ -314,6 +561,17 @@ create table longhaul.ready (
   prio    smallint not null,
   constraint ready_pkey primary key (lane_id, prio, run_id)
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
+
+create table longhaul.recent_runs (
+  tenant_id  text not null,
+  agent      text not null,
+  input_hash bytea not null,
+  run_id     uuid not null,
+  created_at timestamptz not null default clock_timestamp(),
+  expires_at timestamptz not null,
+  constraint recent_runs_pkey primary key (tenant_id, agent, input_hash)
+) with (fillfactor=80, autovacuum_vacuum_scale_factor=0.05, vacuum_truncate=off);
+create index recent_runs_expiring on longhaul.recent_runs using btree (expires_at);
 
 create table longhaul.retention (
   only_row     boolean not null default true,
@@ -336,6 +594,7 @@ create table longhaul.runs (
   parent_id       uuid,
   thread_id       uuid,
   forked_from     uuid,
+  budget_id       uuid,
   created_at      timestamptz not null default clock_timestamp(),
   run_at          timestamptz,
   thread_seq      bigint,
@@ -386,6 +645,7 @@ create table longhaul.tenants (
   paused             boolean not null default false,
   submits_per_minute integer,
   rate_at            timestamptz,
+  budget_id          uuid,
   constraint tenants_pkey primary key (tenant_id),
   constraint band_in_range check (((band >= 0) and (band <= 2))),
   constraint cap_not_negative check ((cap >= 0)),
@@ -418,6 +678,21 @@ create table longhaul.threads (
   constraint threads_tenant_id_thread_id_key unique (tenant_id, thread_id)
 ) with (fillfactor=70, vacuum_truncate=off);
 create index threads_blobs on longhaul.threads using btree (state_blob) where (state_blob is not null);
+
+create unlogged table longhaul.tokens (
+  run_id    uuid not null,
+  at        timestamptz not null default clock_timestamp(),
+  epoch     integer not null,
+  n         integer not null,
+  take      integer not null,
+  pos       integer not null,
+  after_seq integer not null,
+  attempt   smallint not null,
+  key       text not null,
+  body      text not null,
+  constraint tokens_pkey primary key (run_id, epoch, n),
+  constraint pos_not_negative check ((pos >= 0))
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
 
 create table longhaul.turns (
   turn_id   integer not null generated always as identity,
@@ -466,6 +741,59 @@ create table longhaul.workers (
 
 alter table longhaul.api_keys add constraint replaced_by_a_key foreign key (replaced_by) references api_keys(key_id);
 
+create or replace function longhaul.abandon(p_account uuid[], p_epoch integer)
+ returns void
+ language plpgsql
+as $function$
+begin
+  with gone as (
+    update longhaul.calls c
+       set state = 'abandoned', closed_at = clock_timestamp(), input_tokens = c.est_input, output_tokens = c.est_output, nano_usd = c.est_nano_usd
+     where c.account_id = any(p_account) and c.state = 'open' and (p_epoch is null or c.epoch < p_epoch)
+    returning c.account_id, (c.est_input, c.est_output, c.est_nano_usd, 0)::longhaul.spend as cost
+  )
+  update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, g.cost), calls = a.calls + g.n
+    from (select x.account_id, longhaul.total(x.cost) as cost, count(*)::int as n from gone x group by 1) g
+   where a.account_id = g.account_id and a.account_id = any(p_account);
+end $function$;
+
+create or replace function longhaul.abandon_outside(p_age interval, p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare old uuid[]; ids uuid[]; n int;
+begin
+  select array_agg(c.call_id), array_agg(distinct c.account_id) filter (where c.account_id is not null) into old, ids from (
+    select x.call_id, x.account_id from longhaul.calls x
+     where x.run_id is null and x.state = 'open' and x.opened_at < clock_timestamp() - p_age order by x.opened_at limit p_limit) c;
+  if old is null then return 0; end if;
+  perform 1 from longhaul.budget_accounts a where a.account_id = any(ids) order by a.account_id for no key update;
+  with gone as (
+    update longhaul.calls c
+       set state = 'abandoned', closed_at = clock_timestamp(), input_tokens = c.est_input, output_tokens = c.est_output, nano_usd = c.est_nano_usd
+     where c.call_id = any(old) and c.state = 'open' returning c.account_id, (c.est_input, c.est_output, c.est_nano_usd, 0)::longhaul.spend as cost
+  ), charged as (
+    update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, g.cost), calls = a.calls + g.n
+      from (select x.account_id, longhaul.total(x.cost) as cost, count(*)::int as n from gone x group by 1) g
+     where a.account_id = g.account_id
+  ) select count(*)::int into n from gone;
+  if ids is not null then perform longhaul.roll(ids, true, longhaul.none()); end if;
+  return n;
+end $function$;
+
+create or replace function longhaul.accounts_below(p_budget uuid)
+ returns uuid[]
+ language sql
+ stable
+as $function$
+  with recursive down as (
+    select b.budget_id from longhaul.budgets b where b.budget_id = p_budget
+    union all select c.budget_id from down d join longhaul.budgets c on c.parent_id = d.budget_id
+  )
+  select array(select a.account_id from down d join longhaul.budget_accounts a on a.budget_id = d.budget_id
+                where a.held <> longhaul.none() or a.spent <> a.rolled)
+$function$;
+
 create or replace function longhaul.append(p_worker uuid, p_lease_ms integer, p_run uuid[], p_epoch integer[], p_first integer[], p_count integer[], e_run uuid[], e_seq integer[], e_epoch integer[], e_kind smallint[], e_key text[], e_body text[], e_blob text[])
  returns table(run_id uuid, cancel text, inbox_seq integer)
  language plpgsql
@@ -489,7 +817,7 @@ begin
   select h.run_id, h.cancel, h.inbox_seq from held h;
 end $function$;
 
-create or replace function longhaul.append_one(p_worker uuid, p_lease_ms integer, p_run uuid, p_epoch integer, p_first integer, e_kind smallint[], e_key text[], e_body text[], e_blob text[], p_consumed integer[], p_set_state boolean, p_state text, p_state_blob text, a_id uuid[], a_key text[], a_kind text[], a_name text[], a_request text[], a_blob text[], a_hash text[], a_expires timestamptz[], p_expired uuid[])
+create or replace function longhaul.append_one(p_worker uuid, p_lease_ms integer, p_run uuid, p_epoch integer, p_first integer, e_kind smallint[], e_key text[], e_body text[], e_blob text[], p_consumed integer[], p_set_state boolean, p_state text, p_state_blob text, a_id uuid[], a_key text[], a_kind text[], a_name text[], a_request text[], a_blob text[], a_hash text[], a_expires timestamptz[], p_expired uuid[], p_closings jsonb)
  returns table(verdict text, cancel text, inbox_seq integer)
  language plpgsql
  set plan_cache_mode to 'force_generic_plan'
@@ -524,7 +852,76 @@ begin
   if p_expired is not null then
     update longhaul.approvals a set status = 'expired', resolved_at = clock_timestamp() where a.approval_id = any(p_expired) and a.status = 'pending';
   end if;
+  if p_closings is not null then
+    perform longhaul.open_account(p_run);
+    perform 1 from longhaul.budget_accounts a where a.account_id = p_run for no key update;
+    perform longhaul.close_calls(p_run, p_epoch, p_closings);
+  end if;
   return query select 'done', l.cancel, l.inbox_seq;
+end $function$;
+
+create or replace function longhaul.ask_probe(p_target text, p_by uuid, p_probe_ms double precision, out verdict text, out until_ms double precision)
+ returns record
+ language plpgsql
+as $function$
+declare b longhaul.breakers; present float8;
+begin
+  select * into b from longhaul.breakers x where x.target = p_target for update;
+  present := longhaul.now_ms();
+  if not found or b.open_until is null then
+    verdict := 'closed';
+  elsif greatest(b.open_until, b.probe_until) > present then
+    verdict := 'open';
+    -- the probe may be over soon
+    until_ms := case when b.open_until > present then b.open_until else least(b.probe_until, present + 1000) end;
+  else
+    verdict := 'probe';
+    update longhaul.breakers x set probe_by = p_by, probe_until = present + p_probe_ms where x.target = p_target;
+  end if;
+end $function$;
+
+create or replace function longhaul.block_quota(p_key text, p_for_ms double precision)
+ returns void
+ language sql
+as $function$
+  insert into longhaul.quotas as q (key, kind, declared, blocked_until, line)
+  select p_key, 'rate', false, u.t, u.t from (select longhaul.now_ms() + p_for_ms as t) u
+  on conflict (key) do update set blocked_until = greatest(q.blocked_until, excluded.blocked_until), line = greatest(q.line, excluded.line)
+$function$;
+
+create or replace function longhaul.budget_tenants(p_tenant text[], p_declared jsonb)
+ returns void
+ language plpgsql
+as $function$
+begin
+  if p_declared is not null then
+    with given as (
+      update longhaul.tenants t set budget_id = gen_random_uuid() where t.tenant_id = any(p_tenant) and t.budget_id is null returning t.tenant_id, t.budget_id
+    )
+    insert into longhaul.budgets (budget_id, tenant_id, kind, limits, period, period_ends_at)
+    select g.budget_id, g.tenant_id, 'tenant', longhaul.limits_of(p_declared), p_declared->>'per', longhaul.next_period(p_declared->>'per') from given g;
+  end if;
+  perform 1 from longhaul.budgets b where b.budget_id = any(array(select t.budget_id from longhaul.tenants t where t.tenant_id = any(p_tenant))) order by b.budget_id for no key update;
+  update longhaul.budgets b
+     set limits = coalesce(longhaul.limits_of(p_declared), row(null, null, null, null)::longhaul.spend),
+         before = case when b.period is distinct from p_declared->>'per' then b.spent else b.before end,
+         period = coalesce(p_declared->>'per', b.period),
+         period_ends_at = case when p_declared->>'per' is not null and b.period is distinct from p_declared->>'per' then longhaul.next_period(p_declared->>'per') else b.period_ends_at end
+   where b.budget_id = any(array(select t.budget_id from longhaul.tenants t where t.tenant_id = any(p_tenant)));
+end $function$;
+
+create or replace function longhaul.budgets_above(p_budget uuid)
+ returns uuid[]
+ language plpgsql
+ stable
+as $function$
+declare above uuid[] := '{}'; next uuid := p_budget;
+begin
+  while next is not null loop
+    above := above || (select b.budget_id from longhaul.budgets b where b.budget_id = next);
+    next := (select b.parent_id from longhaul.budgets b where b.budget_id = next);
+  end loop;
+  return array_remove(above, null);
 end $function$;
 
 create or replace function longhaul.cancel(p_run uuid, p_reason text)
@@ -545,6 +942,22 @@ begin
   return 'cancelled';
 end $function$;
 
+create or replace function longhaul.cancel_bookings(p_calls text[])
+ returns void
+ language plpgsql
+as $function$
+declare held text[];
+begin
+  held := array(select distinct k from longhaul.bookings b cross join unnest(b.keys) k where b.call_key = any(p_calls));
+  perform 1 from longhaul.quotas q where q.key = any(held) order by q.key for update;
+  with gone as (delete from longhaul.bookings b where b.call_key = any(p_calls) returning b.*)
+  update longhaul.quotas q
+     set tat = q.tat - n.paid, line = greatest(q.line - n.cost, q.tat - n.paid)
+    from (select u.key, sum(u.cost) as cost, sum(case when g.firm and g.ready_at > longhaul.now_ms() then u.cost else 0 end) as paid
+            from gone g cross join unnest(g.keys, g.costs) u(key, cost) group by u.key) n
+   where q.key = n.key and q.kind = 'rate' and n.cost > 0;
+end $function$;
+
 create or replace function longhaul.cascade_children(p_limit integer)
  returns uuid[]
  language plpgsql
@@ -556,7 +969,7 @@ begin
 end $function$;
 
 create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_queue text, p_builds text[], p_bands smallint[], p_floors bigint[], p_k integer, p_turns integer)
- returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint)
+ returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint, budget_id uuid, wall_at timestamptz, wall_ms bigint, wall_budget uuid, counts_usd boolean, counts_steps boolean)
  language plpgsql
  set plan_cache_mode to 'force_generic_plan'
 as $function$
@@ -669,8 +1082,10 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
 )
 select m.run_id, m.epoch, m.journal_seq, m.inbox_seq, m.crashes, m.active_ms, m.cancel, clock_timestamp(),
        r.tenant_id, r.agent, r.build, r.queue, r.thread_id, m.thread_no, r.parent_id, r.root_id, r.depth,
-       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime
-  from mine m join asked r using (run_id) join pick p using (run_id);
+       r.input, r.input_blob, r.options, r.metadata, r.created_at, p.at, p.band, p.vtime,
+       r.budget_id, w.wall_at, w.wall_ms, w.wall_budget, coalesce(w.counts_usd, false), coalesce(w.counts_steps, false)
+  from mine m join asked r using (run_id) join pick p using (run_id)
+  left join lateral (select x.* from longhaul.terms(r.budget_id) x where r.budget_id is not null) w on true;
 end $function$;
 
 create or replace function longhaul.claim_isolated(p_worker uuid, p_lease_ms integer, p_run uuid)
@@ -724,6 +1139,53 @@ begin
   return n;
 end $function$;
 
+create or replace function longhaul.close_apart(p_closings jsonb)
+ returns integer
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare g record; n int := 0; outside uuid[] := '{}';
+begin
+  perform longhaul.open_account(u.a) from (select distinct (c->>'account_id')::uuid as a from jsonb_array_elements(p_closings) c) u where u.a is not null;
+  perform 1 from longhaul.budget_accounts a where a.account_id = any(array(select (c->>'account_id')::uuid from jsonb_array_elements(p_closings) c)) order by a.account_id for no key update;
+  for g in
+    select (c->>'account_id')::uuid as account, (c->>'epoch')::int as epoch, jsonb_agg(c order by c->>'call_id') as closings
+      from jsonb_array_elements(p_closings) c group by 1, 2 order by 1, 2
+  loop
+    continue when g.epoch is not null and not exists (select from longhaul.live l where l.run_id = g.account and l.epoch = g.epoch);
+    n := n + longhaul.close_calls(g.account, g.epoch, g.closings);
+    if g.epoch is null and g.account is not null then outside := outside || g.account; end if;
+  end loop;
+  if outside <> '{}' then perform longhaul.roll(outside, true, longhaul.none()); end if;
+  return n;
+end $function$;
+
+create or replace function longhaul.close_calls(p_account uuid, p_epoch integer, p_closings jsonb)
+ returns integer
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare t record;
+begin
+  if jsonb_path_exists(p_closings, '$[*].fresh') then
+    perform longhaul.write_calls(jsonb_path_query_array(p_closings, '$[*].fresh'), p_account, p_epoch);
+  end if;
+  with told as (
+    update longhaul.calls k
+       set state = c.state, closed_at = clock_timestamp(), failure = c.failure, input_tokens = c.input_tokens, output_tokens = c.output_tokens,
+           cache_read_tokens = c.cache_read_tokens, cache_write_tokens = c.cache_write_tokens, reasoning_tokens = c.reasoning_tokens, nano_usd = c.nano_usd,
+           price_confidence = c.price_confidence, source = c.source, latency_ms = c.latency_ms, first_chunk_ms = c.first_chunk_ms
+      from jsonb_to_recordset(p_closings) c(call_id uuid, state text, failure text, input_tokens bigint, output_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
+                                            reasoning_tokens bigint, nano_usd bigint, price_confidence text, source text, latency_ms int, first_chunk_ms int)
+     where k.call_id = c.call_id and k.account_id is not distinct from p_account and k.state = 'open'
+    returning (k.input_tokens, k.output_tokens, k.nano_usd, 0)::longhaul.spend as cost
+  ) select count(*)::int as n, longhaul.total(x.cost) as cost into t from told x;
+  if t.n > 0 and p_account is not null then
+    update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, t.cost), calls = a.calls + t.n where a.account_id = p_account;
+  end if;
+  return t.n;
+end $function$;
+
 create or replace function longhaul.conclude(endings ending[])
  returns item[]
  language plpgsql
@@ -763,6 +1225,47 @@ begin
   return news || handed;
 end $function$;
 
+create or replace function longhaul.count_outcomes(p_outcomes jsonb)
+ returns void
+ language plpgsql
+as $function$
+declare present float8;
+begin
+  insert into longhaul.breakers (target)
+  select d.target from jsonb_to_recordset(p_outcomes) d(target text, failed int) where d.failed > 0 order by 1 on conflict do nothing;
+  perform 1 from longhaul.breakers b where b.target = any(array(select x ->> 'target' from jsonb_array_elements(p_outcomes) x)) order by b.target for update;
+  if not found then return; end if;
+  present := longhaul.now_ms();
+  update longhaul.breakers b
+     set window_at = present,
+         succeeded_before = case when present < b.window_at + 2 * d.window then b.succeeded else 0 end, succeeded = 0,
+         failed_before = case when present < b.window_at + 2 * d.window then b.failed else 0 end, failed = 0
+    from jsonb_to_recordset(p_outcomes) d(target text, "window" float8) where b.target = d.target and present >= b.window_at + d.window;
+  update longhaul.breakers b
+     set succeeded = b.succeeded + d.succeeded, failed = b.failed + d.failed
+    from jsonb_to_recordset(p_outcomes) d(target text, succeeded int, failed int) where b.target = d.target and b.open_until is null;
+  update longhaul.breakers b
+     set open_until = present + d.open, open_ms = d.open, probe_by = null, probe_until = 0, succeeded = 0, failed = 0, succeeded_before = 0, failed_before = 0
+    from jsonb_to_recordset(p_outcomes) d(target text, least int, rate float8, open float8)
+   where b.target = d.target and b.open_until is null
+     and b.succeeded + b.failed + b.succeeded_before + b.failed_before >= d.least
+     and b.failed + b.failed_before >= d.rate * (b.succeeded + b.failed + b.succeeded_before + b.failed_before);
+end $function$;
+
+create or replace function longhaul.count_steps(p_account uuid[])
+ returns void
+ language plpgsql
+as $function$
+begin
+  update longhaul.budget_accounts a
+     set counted_seq = (c.c).last, spent = longhaul.plus(a.spent, (0, 0, 0, (c.c).n)::longhaul.spend)
+    from (select x.account_id, (
+            select row(max(j.seq), count(*) filter (where j.kind = 10 and j.epoch > 0 and left(j.body, 6) <> '{"c":0'))::longhaul.counted
+              from longhaul.journal j where j.run_id = x.account_id and j.seq > x.counted_seq) as c
+            from longhaul.budget_accounts x where x.account_id = any(p_account)) c
+   where a.account_id = c.account_id and a.account_id = any(p_account) and (c.c).last is not null;
+end $function$;
+
 create or replace function longhaul.count_traffic(p_build text, p_queue text[], p_started integer[], p_finished integer[], p_waits text[])
  returns void
  language sql
@@ -773,6 +1276,60 @@ as $function$
   on conflict (minute, queue, build) do update
      set started = m.started + excluded.started, finished = m.finished + excluded.finished,
          waits = array(select coalesce(x.a, 0) + coalesce(x.b, 0) from unnest(m.waits, excluded.waits) with ordinality x(a, b, place) order by x.place)
+$function$;
+
+create or replace function longhaul.day_end_ms(p_zone text)
+ returns double precision
+ language sql
+as $function$
+  select extract(epoch from (date_trunc('day', clock_timestamp() at time zone p_zone) + interval '1 day') at time zone p_zone)::float8 * 1000
+$function$;
+
+create or replace function longhaul.declare_budgets(p_run uuid[], p_tenant text[], p_above uuid[], p_declared text[])
+ returns void
+ language plpgsql
+as $function$
+begin
+  insert into longhaul.budgets (budget_id, parent_id, tenant_id, kind, on_exceeded, wall_ms, ends_at, limits)
+  select u.run, coalesce(u.above, (select t.budget_id from longhaul.tenants t where t.tenant_id = u.tenant)), u.tenant, 'run', coalesce(d->>'on_exceeded', 'fail'),
+         (d->>'wall_ms')::bigint, clock_timestamp() + (d->>'wall_ms')::bigint * interval '1 millisecond', longhaul.limits_of(d)
+    from unnest(p_run, p_tenant, p_above, p_declared) u(run, tenant, above, declared) cross join lateral (select u.declared::jsonb as d) x
+   where u.declared is not null;
+end $function$;
+
+create or replace function longhaul.declare_quotas(p_quotas jsonb, p_slot_ms double precision)
+ returns void
+ language plpgsql
+as $function$
+declare present float8;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  perform 1 from longhaul.quotas q where q.key = any(array(select x ->> 'key' from jsonb_array_elements(p_quotas) x)) order by q.key for update;
+  present := longhaul.now_ms();
+  insert into longhaul.quotas as q (key, kind, declared, limit_, emission_ms, burst_ms, zone, tat, line, busy_since, blocked_until)
+  select d.key, d.kind, true, d."limit", d.emission, d.burst, d.zone, b.full_at, b.full_at, b.full_at,
+         case when d.kind = 'slots' and k.key is not null then present + p_slot_ms else 0 end
+    from jsonb_to_recordset(p_quotas) d(key text, kind text, "limit" float8, emission float8, burst float8, zone text)
+    left join longhaul.quota_limits k on k.key = d.key
+   cross join lateral (select case when d.kind = 'rate' and k.key is not null then present + d.burst else 0 end as full_at) b
+   order by d.key
+  on conflict (key) do update
+     set kind = excluded.kind, declared = true, limit_ = excluded.limit_, burst_ms = excluded.burst_ms, zone = excluded.zone,
+         emission_ms = case when excluded.kind = 'slots' and q.kind = 'slots' and q.limit_ = excluded.limit_ then q.emission_ms else excluded.emission_ms end;
+  insert into longhaul.quota_limits as k (key, limit_)
+  select d.key, d."limit" from jsonb_to_recordset(p_quotas) d(key text, "limit" float8) order by d.key
+  on conflict (key) do update set limit_ = excluded.limit_, declared_at = excluded.declared_at where k.limit_ <> excluded.limit_;
+end $function$;
+
+create or replace function longhaul.declared(p_budget uuid)
+ returns text
+ language sql
+ stable
+as $function$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'input', (b.limits).input, 'output', (b.limits).output, 'nano_usd', (b.limits).nano_usd::text, 'steps', (b.limits).steps, 'wall_ms', b.wall_ms,
+    'on_exceeded', b.on_exceeded))::text
+    from longhaul.budgets b where b.budget_id = p_budget
 $function$;
 
 create or replace function longhaul.delete_plan(p_plan text)
@@ -813,6 +1370,82 @@ create or replace function longhaul.desired_workers(queues text[], build text, m
 as $function$
 begin
   return (select s.desired from longhaul.scale(queues, build, min, max, slots, sla_ms, target) s);
+end $function$;
+
+create or replace function longhaul.draw(p_account uuid, p_worker uuid, p_epoch integer, p_need spend, p_want spend, p_first boolean, p_blocker uuid, p_keep spend)
+ returns drawn
+ language plpgsql
+as $function$
+declare a longhaul.budget_accounts; d longhaul.drawn; need longhaul.spend := p_need; room longhaul.spend; below uuid[];
+begin
+  d.verdict := 'lost';
+  if p_epoch is not null then
+    perform 1 from longhaul.live l where l.run_id = p_account and l.epoch = p_epoch and l.worker_id = p_worker for key share;
+    if not found then return d; end if;
+  end if;
+  if not p_first and p_need = longhaul.none() then
+    d.verdict := 'done'; d.granted := p_need; d.tight := false; return d;
+  end if;
+  perform longhaul.open_account(p_account);
+  below := case when p_blocker is not null then longhaul.accounts_below(p_blocker) end;
+  perform 1 from longhaul.budget_accounts x where x.account_id = p_account or x.account_id = any(below) order by x.account_id for no key update;
+  select * into a from longhaul.budget_accounts x where x.account_id = p_account;
+  if a.account_id is null then return d; end if;
+  if a.epoch < p_epoch then
+    update longhaul.budget_accounts x set epoch = p_epoch where x.account_id = p_account;
+    perform longhaul.abandon(array[p_account], p_epoch);
+  end if;
+  if a.budget_id is not null then
+    if below is not null then
+      -- all budgets that this may touch, in one sorted pass
+      perform 1 from longhaul.budgets b where b.budget_id = any(array(
+        select u.b from longhaul.budget_accounts x cross join lateral unnest(longhaul.budgets_above(x.budget_id)) u(b) where x.account_id = p_account or x.account_id = any(below)))
+        order by b.budget_id for no key update;
+      perform longhaul.roll(array_remove(below, p_account), false, longhaul.none());
+    end if;
+    perform longhaul.roll(array[p_account], below is not null, p_keep);
+    if p_first then
+      room := (select longhaul.minus(x.held, longhaul.under_way(p_account)) from longhaul.budget_accounts x where x.account_id = p_account);
+      need := longhaul.more_of(longhaul.minus(p_need, room), longhaul.none());
+    end if;
+  end if;
+  d := longhaul.take(p_account, need, p_want);
+  if p_first and d.verdict = 'done' and a.budget_id is not null then d.room := longhaul.minus(longhaul.plus(room, d.granted), p_need); end if;
+  return d;
+end $function$;
+
+create or replace function longhaul.drop_accounts(p_run uuid[])
+ returns void
+ language plpgsql
+as $function$
+declare above uuid[]; n int;
+begin
+  delete from longhaul.calls c where c.account_id = any(p_run);
+  perform 1 from longhaul.budget_accounts a where a.account_id = any(p_run) order by a.account_id for no key update;
+  above := array(select distinct u.b from longhaul.budget_accounts a cross join lateral unnest(longhaul.budgets_above(a.budget_id)) u(b) where a.account_id = any(p_run))
+        || array(select b.budget_id from longhaul.budgets b where b.budget_id = any(p_run));
+  if above = '{}' then
+    delete from longhaul.budget_accounts a where a.account_id = any(p_run);
+    return;
+  end if;
+  perform 1 from longhaul.budgets b where b.budget_id = any(above) order by b.budget_id for no key update;
+  with gone as (
+    delete from longhaul.budget_accounts a where a.account_id = any(p_run) returning a.budget_id, a.rolled
+  )
+  update longhaul.budgets b set dropped = longhaul.plus(b.dropped, s.rolled)
+    from (select u.b, longhaul.total(g.rolled) as rolled from gone g cross join lateral unnest(longhaul.budgets_above(g.budget_id)) u(b) group by 1) s
+   where b.budget_id = s.b and b.budget_id = any(above);
+  loop
+    with gone as (
+      delete from longhaul.budgets b
+       where b.budget_id = any(above) and case b.kind when 'run' then not exists (select from longhaul.runs r where r.run_id = b.budget_id) else b.budget_id = any(p_run) end
+         and not exists (select from longhaul.budget_accounts a where a.budget_id = b.budget_id) and not exists (select from longhaul.budgets c where c.parent_id = b.budget_id)
+      returning b.budget_id
+    ), notes as (
+      delete from longhaul.raises x where x.budget_id in (select g.budget_id from gone g)
+    ) select count(*) into n from gone;
+    exit when n = 0;
+  end loop;
 end $function$;
 
 create or replace function longhaul.drop_blobs(p_tenant text[], p_hash text[])
@@ -856,6 +1489,7 @@ begin
   delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
   delete from longhaul.dead_letters d where d.run_id = any(ids);
   delete from longhaul.expiries x where x.run_id = any(ids);
+  delete from longhaul.tokens t where t.run_id = any(ids);
   with asked as (
     delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
   ), ended as (
@@ -875,6 +1509,7 @@ begin
   union select q.tenant_id, q.request_blob from questions q where q.request_blob is not null
   union select a.tenant_id, j.blob from entries j join asked a using (run_id) where j.blob is not null
   order by 1, 2 on conflict do nothing;
+  perform longhaul.drop_accounts(ids);
   return cardinality(ids);
 end $function$;
 
@@ -898,6 +1533,17 @@ begin
     select (l.run_id, p_status, coalesce(p_reason, l.cancel), null, null, null, 0, 0)::longhaul.ending from longhaul.live l where l.run_id = any(p_run)));
 end $function$;
 
+create or replace function longhaul.end_probe(p_target text, p_by uuid, p_outcome text, p_open_max double precision)
+ returns void
+ language sql
+as $function$
+  update longhaul.breakers b
+     set probe_by = null, probe_until = 0,
+         open_until = case p_outcome when 'success' then null when 'failure' then longhaul.now_ms() + least(2 * b.open_ms, p_open_max) else b.open_until end,
+         open_ms = case p_outcome when 'failure' then least(2 * b.open_ms, p_open_max) else b.open_ms end
+   where b.target = p_target and b.probe_by = p_by
+$function$;
+
 create or replace function longhaul.end_unheld(p_run uuid[], p_status text, p_reason text)
  returns void
  language plpgsql
@@ -911,6 +1557,7 @@ begin
   perform longhaul.unready(array(select l.run_id from longhaul.live l where l.run_id = any(p_run) and l.state = 'queued'));
   items := longhaul.end_idle(p_run, p_status, p_reason);
   perform longhaul.release_slots(null, null, lane, items);
+  perform longhaul.leave_accounts(p_run, p_run);
 end $function$;
 
 create or replace function longhaul.enter_thread(p_thread bigint[], p_seq bigint[], p_run uuid[])
@@ -975,7 +1622,19 @@ begin
          rate_at = case when p.submits_per_minute is distinct from t.submits_per_minute then null else t.rate_at end
     from longhaul.plans p where p.plan = p_plan and t.tenant_id = any(p_tenant);
   perform longhaul.offer_tenants(p_tenant);
+  perform longhaul.budget_tenants(p_tenant, p.budget) from longhaul.plans p where p.plan = p_plan;
 end $function$;
+
+create or replace function longhaul.forget_answers(p_limit integer)
+ returns integer
+ language sql
+as $function$
+  with gone as (
+    delete from longhaul.answers a where a.key = any(array(
+      select x.key from longhaul.answers x where x.expires_at < clock_timestamp() order by x.expires_at limit p_limit for update skip locked))
+      and a.expires_at < clock_timestamp() returning 1
+  ) select count(*)::int from gone
+$function$;
 
 create or replace function longhaul.forget_idle(p_idle interval, p_limit integer)
  returns integer
@@ -1000,26 +1659,63 @@ begin
   return n;
 end $function$;
 
+create or replace function longhaul.forget_quotas()
+ returns integer
+ language plpgsql
+as $function$
+declare present float8 := longhaul.now_ms(); n int; full_ text[];
+begin
+  delete from longhaul.bookings b where b.ready_at < present - 600000;
+  get diagnostics n = row_count;
+  full_ := array(select distinct s.key from longhaul.call_slots s where s.expires_at <= present);
+  perform 1 from longhaul.quotas q where q.key = any(full_) order by q.key for update;
+  with gone as (delete from longhaul.call_slots s where s.key = any(full_) and s.expires_at <= present returning s.key)
+  update longhaul.quotas q set used = q.used - g.n from (select key, count(*)::int as n from gone group by 1) g where q.key = g.key;
+  delete from longhaul.breakers b where b.target = any(array(
+    select x.target from longhaul.breakers x where x.open_until is null and x.window_at < present - 3600000 order by x.target limit 1000 for update skip locked));
+  delete from longhaul.quotas q where q.key = any(array(
+    select x.key from longhaul.quotas x where not x.declared and greatest(x.line, x.blocked_until, x.busy_since) < present - 86400000
+     order by x.key limit 1000 for update skip locked));
+  return n;
+end $function$;
+
+create or replace function longhaul.forget_recent_runs(p_limit integer)
+ returns integer
+ language sql
+as $function$
+  with gone as (
+    delete from longhaul.recent_runs r using (
+      select x.tenant_id, x.agent, x.input_hash from longhaul.recent_runs x where x.expires_at < clock_timestamp() order by x.expires_at limit p_limit for update skip locked) y
+     where r.tenant_id = y.tenant_id and r.agent = y.agent and r.input_hash = y.input_hash returning 1
+  ) select count(*)::int from gone
+$function$;
+
 create or replace function longhaul.fork(p_new uuid, p_source uuid, p_keep integer[], p_new_input boolean, p_input text, p_input_blob text)
  returns boolean
  language plpgsql
 as $function$
-declare r longhaul.runs; why text; wait_ms int;
+declare r longhaul.runs; why text; wait_ms int; own record; above uuid;
 begin
   -- a repeat after a lost answer
   if exists (select 1 from longhaul.runs x where x.run_id = p_new) then return true; end if;
   select * into r from longhaul.runs x where x.run_id = p_source;
   if not found then return false; end if;
+  -- it stands where the source stood: with a fresh budget like the source's own, below the same, or below what the source drew on
+  select b.budget_id, b.parent_id into own from longhaul.budgets b where b.budget_id = p_source;
+  above := case when own.budget_id is not null then own.parent_id else (select b.budget_id from longhaul.budgets b where b.budget_id = r.budget_id) end;
   select s.refused, s.retry_ms into why, wait_ms from longhaul.submit(
     array[p_new], array[p_new], array[null::uuid], array[null::text], array[0::smallint], array[false], array[p_source],
     array[r.tenant_id], array[r.agent], array[r.build], array[r.queue],
     array[(select t.band from longhaul.lanes n join longhaul.turns t using (turn_id) where n.lane_id = r.lane_id)], array[r.concurrency_key], array[r.priority], array[null::uuid], array[false],
     array[null::text], array[null::text], array[case when p_new_input then p_input else r.input end],
-    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz], true) s;
+    array[case when p_new_input then p_input_blob else r.input_blob end], array[r.options::text], array[r.metadata::text], array[null::timestamptz], array[null::timestamptz],
+    array[longhaul.declared(p_source)], array[above], true) s;
   if why is not null then raise exception '%', why using errcode = 'LH429', detail = wait_ms; end if;
   insert into longhaul.journal (run_id, seq, epoch, kind, key, body, blob, at)
   select p_new, k.place, 0, j.kind, j.key, j.body, j.blob, j.at
     from unnest(p_keep) with ordinality k(seq, place) join longhaul.journal j on j.run_id = p_source and j.seq = k.seq;
+  -- says that the budget is still drawn on, whatever becomes of the tree that it belongs to
+  if own.budget_id is null and above is not null then perform longhaul.open_account(p_new); end if;
   update longhaul.live x set journal_seq = coalesce(cardinality(p_keep), 0), claim_seq = coalesce(cardinality(p_keep), 0) where x.run_id = p_new;
   return true;
 end $function$;
@@ -1092,6 +1788,20 @@ as $function$
    where g.gate_id is not null and h.run_id = any(p_run)
 $function$;
 
+create or replace function longhaul.give_answer(p_key bytea, p_tenant text, p_owner uuid, p_keep_ms double precision, p_value text)
+ returns boolean
+ language plpgsql
+as $function$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  insert into longhaul.answers as x (key, tenant_id, state, owner, lease_until, made_at, expires_at, value)
+  values (p_key, p_tenant, 'done', p_owner, clock_timestamp(), clock_timestamp(), clock_timestamp() + p_keep_ms * interval '1 millisecond', p_value)
+  on conflict (key) do update
+     set state = 'done', owner = p_owner, made_at = excluded.made_at, expires_at = excluded.expires_at, value = excluded.value
+   where x.tenant_id = p_tenant and (x.owner = p_owner or x.state <> 'pending' or x.lease_until <= clock_timestamp());
+  return found;
+end $function$;
+
 create or replace function longhaul.hand_over(p_thread bigint[], p_run uuid[])
  returns item[]
  language plpgsql
@@ -1150,15 +1860,19 @@ create or replace function longhaul.lanes_for(p_tenant text[], p_agent text[], p
  returns integer[]
  language plpgsql
 as $function$
-declare found int[];
+declare found int[]; added text[];
 begin
   found := longhaul.find_lanes(p_tenant, p_agent, p_build, p_queue, p_band, p_key);
   if array_position(found, null) is null then return found; end if;
-  insert into longhaul.tenants (tenant_id, cap, weight, band, unfinished_max, submits_per_minute)
-  select distinct u.t, coalesce(p.concurrency, 2147483647), p.weight, p.band, coalesce(p.unfinished_max, 2147483647), p.submits_per_minute
-    from unnest(p_tenant) u(t) cross join longhaul.plans p
-   where p.plan = 'default' and u.t <> all(array(select x.tenant_id from longhaul.tenants x where x.tenant_id = any(p_tenant))) order by 1
-  on conflict do nothing;
+  with new as (
+    insert into longhaul.tenants (tenant_id, cap, weight, band, unfinished_max, submits_per_minute)
+    select distinct u.t, coalesce(p.concurrency, 2147483647), p.weight, p.band, coalesce(p.unfinished_max, 2147483647), p.submits_per_minute
+      from unnest(p_tenant) u(t) cross join longhaul.plans p
+     where p.plan = 'default' and u.t <> all(array(select x.tenant_id from longhaul.tenants x where x.tenant_id = any(p_tenant))) order by 1
+    on conflict do nothing returning tenant_id
+  ) select array_agg(n.tenant_id) into added from new n;
+  -- nobody else can have locked the budgets that are made here
+  if added is not null then perform longhaul.budget_tenants(added, p.budget) from longhaul.plans p where p.plan = 'default' and p.budget is not null; end if;
   insert into longhaul.agents (agent) select distinct u.a from unnest(p_agent) u(a)
    where not exists (select from longhaul.agents x where x.agent = u.a) order by 1 on conflict do nothing;
   -- whoever changes an agent's limits waits for the lanes that are made by the old ones
@@ -1195,6 +1909,56 @@ begin
   return found;
 end $function$;
 
+create or replace function longhaul.leave_accounts(p_run uuid[], p_ended uuid[])
+ returns void
+ language plpgsql
+as $function$
+declare ids uuid[]; ended uuid[];
+begin
+  if not exists (select from longhaul.budget_accounts a where a.account_id = any(p_run)) then return; end if;
+  ids := array(select x.account_id from (
+    select a.account_id from longhaul.budget_accounts a where a.account_id = any(p_run) order by a.account_id for no key update) x);
+  ended := array(select i from unnest(ids) i where i = any(p_ended));
+  if ended <> '{}' then perform longhaul.abandon(ended, null); end if;
+  perform longhaul.roll(ids, true, longhaul.none());
+  insert into longhaul.charges (run_id, root_id, tenant_id, agent, input_tokens, output_tokens, nano_usd, steps, calls, finished_at)
+  select a.account_id, r.root_id, a.tenant_id, r.agent, (a.spent).input, (a.spent).output, (a.spent).nano_usd, (a.spent).steps, a.calls, o.finished_at
+    from longhaul.budget_accounts a join longhaul.runs r on r.run_id = a.account_id join longhaul.outcomes o on o.run_id = a.account_id
+   where a.account_id = any(ended) and r.run_id = any(ended) and o.run_id = any(ended) and (a.calls > 0 or a.spent <> longhaul.none());
+end $function$;
+
+create or replace function longhaul.less_of(a spend, b spend)
+ returns spend
+ language sql
+ immutable
+as $function$
+  select (least(a.input, b.input), least(a.output, b.output), least(a.nano_usd, b.nano_usd), least(a.steps, b.steps))::longhaul.spend
+$function$;
+
+create or replace function longhaul.limits_of(p_declared jsonb)
+ returns spend
+ language sql
+ immutable
+as $function$
+  select ((p_declared->>'input')::bigint, (p_declared->>'output')::bigint, (p_declared->>'nano_usd')::bigint, (p_declared->>'steps')::bigint)::longhaul.spend
+$function$;
+
+create or replace function longhaul.minus(a spend, b spend)
+ returns spend
+ language sql
+ immutable
+as $function$
+  select (a.input - b.input, a.output - b.output, a.nano_usd - b.nano_usd, a.steps - b.steps)::longhaul.spend
+$function$;
+
+create or replace function longhaul.more_of(a spend, b spend)
+ returns spend
+ language sql
+ immutable
+as $function$
+  select (greatest(a.input, b.input), greatest(a.output, b.output), greatest(a.nano_usd, b.nano_usd), greatest(a.steps, b.steps))::longhaul.spend
+$function$;
+
 create or replace function longhaul.ms_since(p_then timestamptz, p_now timestamptz)
  returns bigint
  language sql
@@ -1202,6 +1966,25 @@ create or replace function longhaul.ms_since(p_then timestamptz, p_now timestamp
 as $function$
   select case when p_then is not null then greatest(extract(epoch from p_now - p_then) * 1000, 0)::bigint end
 $function$;
+
+create or replace function longhaul.next_period(p_period text)
+ returns timestamptz
+ language sql
+ stable
+as $function$
+  select (date_trunc(p_period, clock_timestamp() at time zone 'UTC') + ('1 ' || p_period)::interval) at time zone 'UTC'
+$function$;
+
+create or replace function longhaul."none"()
+ returns spend
+ language sql
+ immutable
+as $function$ select (0, 0, 0, 0)::longhaul.spend $function$;
+
+create or replace function longhaul.now_ms()
+ returns double precision
+ language sql
+as $function$ select extract(epoch from clock_timestamp())::float8 * 1000 $function$;
 
 create or replace function longhaul.offer(parked integer[], shut integer[], further integer[])
  returns void
@@ -1231,6 +2014,48 @@ begin
   perform longhaul.offer(array(select t.turn_id from longhaul.turns t where t.tenant_id = any(p_tenant)), null, null);
 end $function$;
 
+create or replace function longhaul.open_account(p_account uuid)
+ returns void
+ language plpgsql
+as $function$
+begin
+  if exists (select from longhaul.budget_accounts a where a.account_id = p_account) then return; end if;
+  insert into longhaul.budget_accounts (account_id, budget_id, tenant_id)
+  select r.run_id, r.budget_id, r.tenant_id from longhaul.runs r where r.run_id = p_account
+  union all select b.budget_id, b.budget_id, b.tenant_id from longhaul.budgets b where b.budget_id = p_account and b.kind = 'open'
+  on conflict do nothing;
+end $function$;
+
+create or replace function longhaul.open_budget(p_budget uuid, p_tenant text, p_declared text)
+ returns void
+ language plpgsql
+as $function$
+declare d jsonb := p_declared::jsonb;
+begin
+  insert into longhaul.budgets (budget_id, parent_id, tenant_id, kind, wall_ms, ends_at, limits)
+  values (p_budget, (select t.budget_id from longhaul.tenants t where t.tenant_id = p_tenant), p_tenant, 'open', (d->>'wall_ms')::bigint,
+          clock_timestamp() + (d->>'wall_ms')::bigint * interval '1 millisecond', longhaul.limits_of(d))
+  on conflict do nothing;
+end $function$;
+
+create or replace function longhaul.open_call(p_call jsonb, p_account uuid, p_worker uuid, p_epoch integer, p_need spend, p_want spend, p_first boolean, p_blocker uuid, p_keep spend)
+ returns drawn
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare d longhaul.drawn; again boolean;
+begin
+  again := exists (select from longhaul.calls c where c.call_id = (p_call->>'call_id')::uuid);
+  if p_account is null then
+    d.verdict := 'done'; d.granted := longhaul.none(); d.tight := false;
+  else
+    d := longhaul.draw(p_account, p_worker, p_epoch, case when again then longhaul.none() else p_need end, p_want, p_first, p_blocker, p_keep);
+    if d.verdict <> 'done' then return d; end if;
+  end if;
+  if not again then perform longhaul.write_calls(jsonb_build_array(p_call), p_account, p_epoch); end if;
+  return d;
+end $function$;
+
 create or replace function longhaul.pause_tenant(p_tenant text, p_paused boolean)
  returns boolean
  language plpgsql
@@ -1241,6 +2066,14 @@ begin
   perform longhaul.offer_tenants(array[p_tenant]);
   return true;
 end $function$;
+
+create or replace function longhaul.plus(a spend, b spend)
+ returns spend
+ language sql
+ immutable
+as $function$
+  select (a.input + b.input, a.output + b.output, a.nano_usd + b.nano_usd, a.steps + b.steps)::longhaul.spend
+$function$;
 
 create or replace function longhaul.present(p_queue text, p_build text, p_band smallint)
  returns bigint
@@ -1362,6 +2195,24 @@ begin
   return next;
 end $function$;
 
+create or replace function longhaul.prune_calls(p_until timestamptz, p_limit integer)
+ returns integer
+ language plpgsql
+as $function$
+declare n int; idle uuid[];
+begin
+  delete from longhaul.calls c where c.ctid = any(array(
+    select x.ctid from longhaul.calls x where x.run_id is null and x.opened_at <= p_until and x.state <> 'open' order by x.opened_at limit p_limit));
+  get diagnostics n = row_count;
+  if n > 0 then return n; end if;
+  idle := array(
+    select b.budget_id from longhaul.budgets b
+     where b.kind = 'open' and b.created_at <= p_until and coalesce(b.ends_at <= p_until, true) and not exists (select from longhaul.calls c where c.account_id = b.budget_id)
+     order by b.created_at limit p_limit);
+  if idle <> '{}' then perform longhaul.drop_accounts(idle); end if;
+  return cardinality(idle);
+end $function$;
+
 create or replace function longhaul.prune_threads(p_tenant text, p_until timestamptz, p_limit integer)
  returns integer
  language plpgsql
@@ -1399,6 +2250,14 @@ begin
   lock table longhaul.tenants in share row exclusive mode;
   if exists (select from longhaul.runs r where r.tenant_id = p_tenant) or exists (select from longhaul.intake i where i.tenant_id = p_tenant)
     or exists (select from longhaul.leftovers l where l.tenant_id = p_tenant) then return null; end if;
+  delete from longhaul.raises x where x.budget_id = any(array(select b.budget_id from longhaul.budgets b where b.tenant_id = p_tenant));
+  if exists (select from longhaul.budget_accounts a where a.tenant_id = p_tenant) then
+    -- with what they counted: nothing is left that counts what is gone
+    update longhaul.budgets b set held = longhaul.none(), spent = longhaul.none(), before = longhaul.none(), dropped = longhaul.none() where b.tenant_id = p_tenant;
+    delete from longhaul.budget_accounts a where a.tenant_id = p_tenant;
+    get diagnostics n = row_count;
+    return n;
+  end if;
   if exists (select from longhaul.api_keys k where k.tenant_id = p_tenant) then
     -- that there has been a key is what tells servers to ask for one: a key that opens nothing stays in place of those that go
     insert into longhaul.api_keys (key_id, tenant_id, secret_hash, name, scopes, created_by, revoked_at, revoked_by)
@@ -1410,7 +2269,7 @@ begin
     with recursive tables as materialized (
       select c.oid, c.oid::regclass::text as name,
              -- what counts others goes after them, and nothing is left that names what is gone
-             array_position(array['lanes', 'turns', 'gates', 'tenants'], c.relname::text collate "default") as place,
+             array_position(array['lanes', 'turns', 'gates', 'tenants', 'budgets'], c.relname::text collate "default") as place,
              array(select a.attname::text collate "default" from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
              (select a.attname::text collate "default" from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
                where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1) as key
@@ -1462,6 +2321,54 @@ begin
   select count(*) into changed from filled;
   -- a lane that was idle for long may be cleared away between a look at it and its lock: then the whole statement is tried again
   if changed < cardinality(lane) then raise exception 'a lane has just been cleared away' using errcode = 'serialization_failure'; end if;
+end $function$;
+
+create or replace function longhaul.quota_headroom(p_keys text[], p_amounts double precision[], p_declared integer)
+ returns quota_answer
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare q longhaul.quotas; amount float8; ready float8; present float8 := longhaul.now_ms(); n int := 0; answer longhaul.quota_answer; wait float8 := 0;
+begin
+  for q in select x.* from longhaul.quotas x where x.key = any(p_keys) order by x.key loop
+    n := n + q.declared::int;
+    amount := p_amounts[array_position(p_keys, q.key)];
+    ready := q.blocked_until;
+    if q.kind = 'rate' and amount > 0 then
+      ready := greatest(ready, q.line + least(amount * q.emission_ms, q.burst_ms) - q.burst_ms);
+    elsif q.kind = 'window' and amount > q.limit_ then
+      return ('impossible', null, null, q.key, q.limit_)::longhaul.quota_answer;
+    elsif q.kind = 'window' then
+      ready := greatest(ready, (select v.ends_at from longhaul.quota_windows v where v.key = q.key and v.ends_at > present and v.used + amount > q.limit_));
+    elsif q.kind = 'slots' and (select count(*) from longhaul.call_slots s where s.key = q.key and s.expires_at > present) >= q.limit_ then
+      ready := greatest(ready, present + least(greatest(q.emission_ms, 50), 30000));
+    end if;
+    if ready - present > wait then
+      wait := ready - present;
+      answer.key := q.key;
+      answer.limit_ := q.limit_;
+    end if;
+  end loop;
+  answer.verdict := case when n < p_declared then 'missing' when wait > 0 then 'wait' else 'go' end;
+  answer.ready_at := present + wait;
+  answer.wait_ms := wait;
+  return answer;
+end $function$;
+
+create or replace function longhaul.raise_budget(p_tenant text, p_budget uuid, p_raise uuid, p_by text, p_amount spend, p_wall_ms bigint)
+ returns text
+ language plpgsql
+as $function$
+begin
+  perform 1 from longhaul.budgets b where b.budget_id = p_budget and b.tenant_id = p_tenant for no key update;
+  if not found then return null; end if;
+  insert into longhaul.raises (raise_id, budget_id, raised_by, amount, wall_ms) values (p_raise, p_budget, p_by, p_amount, p_wall_ms) on conflict do nothing;
+  if not found then return 'before'; end if;
+  update longhaul.budgets b
+     set limits = longhaul.plus(b.limits, p_amount), wall_ms = b.wall_ms + p_wall_ms,
+         ends_at = case when p_wall_ms > 0 then greatest(b.ends_at, clock_timestamp()) + p_wall_ms * interval '1 millisecond' else b.ends_at end
+   where b.budget_id = p_budget;
+  return 'raised';
 end $function$;
 
 create or replace function longhaul.receive(p_run uuid[], p_kind text[], p_key text[], p_body text[], p_blob text[], p_bad boolean[])
@@ -1548,6 +2455,26 @@ begin
   perform longhaul.push(items);
 end $function$;
 
+create or replace function longhaul.renew_slots(p_slots jsonb, p_slot_ms double precision)
+ returns void
+ language plpgsql
+as $function$
+declare lost text[];
+begin
+  update longhaul.call_slots s set expires_at = longhaul.now_ms() + p_slot_ms
+    from jsonb_to_recordset(p_slots) d(key text, holder uuid) where s.key = d.key and s.holder = d.holder;
+  lost := array(
+    select distinct d.key from jsonb_to_recordset(p_slots) d(key text, holder uuid)
+     where not exists (select from longhaul.call_slots s where s.key = d.key and s.holder = d.holder));
+  if cardinality(lost) = 0 then return; end if;
+  perform 1 from longhaul.quotas q where q.key = any(lost) order by q.key for update;
+  with back as (
+    insert into longhaul.call_slots (key, holder, expires_at)
+    select d.key, d.holder, longhaul.now_ms() + p_slot_ms from jsonb_to_recordset(p_slots) d(key text, holder uuid)
+     where exists (select from longhaul.quotas q where q.key = d.key and q.kind = 'slots') on conflict do nothing returning key)
+  update longhaul.quotas q set used = q.used + b.n from (select key, count(*)::int as n from back group by 1) b where q.key = b.key;
+end $function$;
+
 create or replace function longhaul.reopen_gates()
  returns integer
  language plpgsql
@@ -1559,6 +2486,164 @@ begin
   if shut is null then return 0; end if;
   perform longhaul.offer(null, shut, null);
   return cardinality(shut);
+end $function$;
+
+create or replace function longhaul.reserve_quota(p_call text, p_target text, p_keys text[], p_amounts double precision[], p_declared integer, p_book boolean, p_holder uuid, p_slot_ms double precision, p_horizon_ms double precision, p_told jsonb)
+ returns quota_answer
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare
+  -- later than that a promise is worth nothing; so far ahead a call may be paid for before it goes
+  late_max constant float8 := 1000;
+  firm_max constant float8 := 5000;
+  -- between two calls that wait for the same moment, where no rate keeps them apart
+  gap constant float8 := 50;
+  asked longhaul.quotas[]; q longhaul.quotas; mine longhaul.bookings; w longhaul.quota_windows;
+  present float8; answer longhaul.quota_answer;
+  n int; i int; amount float8; cost float8; costs float8[] := '{}'; gates float8[] := '{}'; lines float8[] := '{}';
+  gate float8; behind float8; ready float8; base float8; pace float8 := 0; due boolean; firm boolean; hard boolean := false;
+begin
+  if p_told is not null then perform longhaul.settle_quotas(p_told, p_keys); end if;
+  asked := array(select x from longhaul.quotas x where x.key = any(p_keys) order by x.key for update);
+  n := coalesce(cardinality(asked), 0);
+  if (select count(*) from unnest(asked) x where x.declared) < p_declared then
+    answer.verdict := 'missing';
+    return answer;
+  end if;
+  present := longhaul.now_ms();
+  select * into mine from longhaul.bookings b where b.call_key = p_call and b.target = p_target;
+  due := found;
+  if due and mine.ready_at > present then
+    return ('wait', mine.ready_at, mine.ready_at - present, mine.because, null)::longhaul.quota_answer;
+  end if;
+  firm := due and mine.firm and present - mine.ready_at <= late_max;
+
+  -- When each of them lets the call go: by what has gone (gates), and, for whoever has no place, by what was promised (lines).
+  ready := present;
+  base := present;
+  for i in 1 .. n loop
+    q := asked[i];
+    amount := p_amounts[array_position(p_keys, q.key)];
+    cost := 0;
+    gate := q.blocked_until;
+    behind := 0;
+    if amount > q.limit_ then
+      return ('impossible', null, null, q.key, q.limit_)::longhaul.quota_answer;
+    end if;
+    if q.kind = 'rate' then
+      cost := amount * q.emission_ms;
+      pace := greatest(pace, cost);
+      if cost > 0 and not firm then gate := greatest(gate, q.tat + cost - q.burst_ms); end if;
+      behind := case when cost > 0 then q.line + cost - q.burst_ms when q.emission_ms = 0 then q.line else 0 end;
+      base := greatest(base, q.blocked_until);
+    elsif q.kind = 'window' and amount > 0 then
+      select * into w from longhaul.quota_windows x where x.key = q.key for update;
+      if found and w.ends_at > present and w.used + amount > q.limit_ then
+        gate := greatest(gate, w.ends_at);
+        behind := q.line;
+        base := greatest(base, w.ends_at);
+      end if;
+    elsif q.kind = 'slots' and amount > 0 then
+      if q.used >= q.limit_ then
+        with gone as (delete from longhaul.call_slots s where s.key = q.key and s.expires_at <= present returning 1)
+        select q.used - count(*) into q.used from gone;
+        update longhaul.quotas x set used = q.used where x.key = q.key and x.used <> q.used;
+      end if;
+      if q.used >= q.limit_ then
+        -- about when the next one ends; not all at the same moment
+        gate := greatest(gate, present + least(greatest(q.emission_ms, gap), 30000) * (0.5 + random()));
+        behind := q.line;
+      end if;
+    end if;
+    hard := hard or (gate > present and q.kind <> 'rate') or q.blocked_until > present;
+    costs := costs || cost;
+    gates := gates || gate;
+    lines := lines || behind;
+    if not due then gate := greatest(gate, behind); end if;
+    if gate > ready then
+      ready := gate;
+      answer.key := q.key;
+      answer.limit_ := q.limit_;
+    end if;
+  end loop;
+
+  if ready <= present then
+    update longhaul.quotas x
+       set tat = case when c.cost = 0 then x.tat
+                      -- it was paid for, as of the moment when it was to go
+                      when firm then x.tat + (present - mine.ready_at)
+                      else greatest(x.tat, present) + c.cost end,
+           busy_since = case when x.tat < present and c.cost > 0 and not firm then present else x.busy_since end,
+           line = case when c.cost = 0 then x.line
+                       when firm then greatest(x.line, x.tat + (present - mine.ready_at))
+                       when due then greatest(x.line, greatest(x.tat, present) + c.cost)
+                       else greatest(x.line, present) + c.cost end,
+           used = x.used + (x.kind = 'slots' and p_amounts[array_position(p_keys, x.key)] > 0)::int
+      from unnest(costs) with ordinality c(cost, place)
+     where x.key = asked[c.place].key and (c.cost > 0 or x.kind = 'slots');
+    for i in 1 .. n loop
+      q := asked[i];
+      amount := p_amounts[array_position(p_keys, q.key)];
+      if q.kind = 'window' and amount > 0 then
+        -- a day's count may be some calls short after a crash: that is cheaper than a write to the disk for each call
+        perform set_config('synchronous_commit', 'off', true);
+        insert into longhaul.quota_windows as v (key, ends_at, used) values (q.key, longhaul.day_end_ms(q.zone), amount)
+        on conflict (key) do update set used = amount + case when v.ends_at > present then v.used else 0 end,
+                                        ends_at = case when v.ends_at > present then v.ends_at else excluded.ends_at end;
+      elsif q.kind = 'slots' and amount > 0 then
+        insert into longhaul.call_slots (key, holder, expires_at) values (q.key, p_holder, present + p_slot_ms);
+      end if;
+    end loop;
+    if due then delete from longhaul.bookings b where b.call_key = p_call; end if;
+    return ('go', present, 0, null, null)::longhaul.quota_answer;
+  end if;
+
+  answer.verdict := 'wait';
+  if not p_book then
+    answer.ready_at := ready;
+    answer.wait_ms := ready - present;
+    return answer;
+  end if;
+
+  if due and not hard and ready - present <= firm_max then
+    -- Others were late or went before it: it comes a little later, and is paid for now, so that no two of them come for the same room.
+    firm := true;
+    update longhaul.quotas x
+       set busy_since = case when x.tat < ready then ready else x.busy_since end, tat = greatest(x.tat, ready) + c.cost,
+           line = greatest(x.line, greatest(x.tat, ready) + c.cost)
+      from unnest(costs) with ordinality c(cost, place) where x.key = asked[c.place].key and c.cost > 0;
+  else
+    firm := false;
+    if due then
+      -- Its turn has passed: to the end of the line where it could not pass, but for those who only wait for somebody to end.
+      for i in 1 .. n loop
+        if asked[i].kind <> 'slots' and gates[i] > present and lines[i] > ready then
+          ready := lines[i];
+          answer.key := asked[i].key;
+          answer.limit_ := asked[i].limit_;
+        end if;
+      end loop;
+    end if;
+    if ready - base > p_horizon_ms then
+      answer.ready_at := base + p_horizon_ms * (0.95 + 0.1 * random());
+      answer.wait_ms := answer.ready_at - present;
+      return answer;
+    end if;
+    update longhaul.quotas x
+       set line = case when x.kind = 'slots' then greatest(x.line, present) + least(x.emission_ms, 30000)
+                       when c.cost > 0 then greatest(x.line, present) + c.cost
+                       else greatest(x.line, c.gate) + greatest(pace, gap) end
+      from unnest(costs, gates, lines) with ordinality c(cost, gate, behind, place)
+     where x.key = asked[c.place].key
+       and case when due then c.gate > present and x.kind <> 'slots' else c.cost > 0 or c.gate > present or c.behind > present end;
+  end if;
+  insert into longhaul.bookings as b (call_key, target, ready_at, firm, because, keys, costs)
+  values (p_call, p_target, ready, firm, answer.key, array(select x.key from unnest(asked) x), costs)
+  on conflict (call_key, target) do update set ready_at = excluded.ready_at, firm = excluded.firm, because = excluded.because, keys = excluded.keys, costs = excluded.costs;
+  answer.ready_at := ready;
+  answer.wait_ms := ready - present;
+  return answer;
 end $function$;
 
 create or replace function longhaul.resolve_approval(p_tenant text, p_approval uuid, p_status text, p_by text, p_answer text)
@@ -1624,6 +2709,10 @@ begin
     select * into w from longhaul.prune(null, keep_until, failed_until, true, s.failed_at, s.failed_id, p_limit, false);
     if w.looked > 0 then did := 'runs'; n := w.runs; s.failed_at := w.last_at; s.failed_id := w.last_id; end if;
   end if;
+  if did is null then
+    n := longhaul.prune_calls(keep_until, p_limit);
+    if n > 0 then did := 'calls'; end if;
+  end if;
   if did is null and s.blob_tenant is not null then
     select array_agg(b.tenant_id) as tenants, array_agg(b.hash) as hashes into w from (
       select x.tenant_id, x.hash from longhaul.blobs x where (x.tenant_id, x.hash) > (s.blob_tenant, s.blob_hash) order by 1, 2 limit p_limit) b;
@@ -1643,6 +2732,19 @@ begin
   return next;
 end $function$;
 
+create or replace function longhaul.return_hold(p_run uuid, p_worker uuid, p_epoch integer, p_keep spend)
+ returns boolean
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+begin
+  perform 1 from longhaul.live l where l.run_id = p_run and l.epoch = p_epoch and l.worker_id = p_worker for key share;
+  if not found then return false; end if;
+  perform 1 from longhaul.budget_accounts x where x.account_id = p_run for no key update;
+  if found then perform longhaul.roll(array[p_run], true, p_keep); end if;
+  return true;
+end $function$;
+
 create or replace function longhaul.revive(p_new uuid, p_source uuid, p_keep integer[], p_new_input boolean, p_input text, p_input_blob text, p_letter_only boolean)
  returns boolean
  language plpgsql
@@ -1658,6 +2760,35 @@ begin
     return exists (select 1 from longhaul.runs x where x.run_id = p_new);
   end if;
   return longhaul.fork(p_new, p_source, p_keep, p_new_input, p_input, p_input_blob);
+end $function$;
+
+create or replace function longhaul.roll(p_account uuid[], p_return boolean, p_keep spend)
+ returns void
+ language plpgsql
+as $function$
+declare above uuid[];
+begin
+  perform longhaul.count_steps(p_account);
+  above := array(
+    select distinct u.b from longhaul.budget_accounts a cross join lateral unnest(longhaul.budgets_above(a.budget_id)) u(b) where a.account_id = any(p_account));
+  perform 1 from longhaul.budgets b where b.budget_id = any(above) order by b.budget_id for no key update;
+  update longhaul.budgets b set before = b.spent, period_ends_at = longhaul.next_period(b.period)
+   where b.budget_id = any(above) and b.period_ends_at <= clock_timestamp();
+  with a as materialized (
+    select x.account_id, x.budget_id, x.held, longhaul.minus(x.spent, x.rolled) as used, longhaul.under_way(x.account_id) as open
+      from longhaul.budget_accounts x where x.account_id = any(p_account)
+  ), n as materialized (
+    select a.account_id, a.budget_id, a.held, a.used,
+           case when a.budget_id is null then a.held
+                when p_return then longhaul.less_of(a.held, longhaul.plus(a.open, p_keep)) else longhaul.more_of(longhaul.minus(a.held, a.used), a.open) end as left_over
+      from a
+  ), moved as (
+    update longhaul.budget_accounts x set held = n.left_over, rolled = x.spent from n where x.account_id = n.account_id and x.account_id = any(p_account)
+  )
+  update longhaul.budgets b set held = longhaul.plus(b.held, s.held), spent = longhaul.plus(b.spent, s.used)
+    from (select u.b, longhaul.total(longhaul.minus(n.left_over, n.held)) as held, longhaul.total(n.used) as used
+            from n cross join lateral unnest(longhaul.budgets_above(n.budget_id)) u(b) group by 1) s
+   where b.budget_id = s.b and b.budget_id = any(above);
 end $function$;
 
 create or replace function longhaul.scale(p_queues text[], p_build text, p_min integer, p_max integer, p_slots integer, p_sla_ms bigint, p_target integer, out desired integer, out depth bigint, out runnable bigint, out waking bigint, out in_flight bigint, out oldest_ms bigint, out workers bigint)
@@ -1681,6 +2812,33 @@ begin
     select p.runnable, p.oldest_ms into runnable, oldest_ms from longhaul.pressure(p_queues, p_build) p;
     desired := longhaul.workers_wanted(runnable + waking, in_flight, oldest_ms, workers, p_min, p_max, p_slots, p_target, p_sla_ms);
   end if;
+end $function$;
+
+create or replace function longhaul.seek_answer(p_key bytea, p_tenant text, p_owner uuid, p_lease_ms double precision, p_cache_ms double precision, p_share boolean)
+ returns table(role text, value text, seen timestamptz)
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare a longhaul.answers; present timestamptz := clock_timestamp(); mine boolean;
+begin
+  select * into a from longhaul.answers x where x.key = p_key and x.tenant_id = p_tenant;
+  if a.state = 'done' and a.expires_at > present and a.made_at > present - p_cache_ms * interval '1 millisecond' then
+    return query select 'done', a.value, present;
+    return;
+  end if;
+  if a.state = 'pending' and a.lease_until > present then
+    return query select case when p_share then 'pending' else 'alone' end, null::text, present;
+    return;
+  end if;
+  perform set_config('synchronous_commit', 'off', true);
+  insert into longhaul.answers as x (key, tenant_id, state, owner, lease_until, expires_at)
+  values (p_key, p_tenant, 'pending', p_owner, present + p_lease_ms * interval '1 millisecond', present + interval '1 day')
+  on conflict (key) do update
+     set state = 'pending', owner = p_owner, lease_until = excluded.lease_until, expires_at = excluded.expires_at, value = null, made_at = null
+   -- another may have been quicker: with the call, or with the whole answer
+   where x.tenant_id = p_tenant and not (x.state = 'pending' and x.lease_until > present) and not (x.state = 'done' and x.made_at > present)
+  returning true into mine;
+  return query select case when mine then 'lead' when p_share then 'pending' else 'alone' end, null::text, present;
 end $function$;
 
 create or replace function longhaul.set_agent(p_agent text, p_concurrency integer, p_per_key integer)
@@ -1713,7 +2871,7 @@ begin
   return true;
 end $function$;
 
-create or replace function longhaul.set_plan(p_plan text, p_concurrency integer, p_weight integer, p_band smallint, p_unfinished_max integer, p_submits_per_minute integer)
+create or replace function longhaul.set_plan(p_plan text, p_concurrency integer, p_weight integer, p_band smallint, p_unfinished_max integer, p_submits_per_minute integer, p_budget jsonb)
  returns boolean
  language plpgsql
 as $function$
@@ -1721,10 +2879,11 @@ declare existed boolean;
 begin
   perform 1 from longhaul.plans p where p.plan = p_plan for update;
   existed := found;
-  insert into longhaul.plans (plan, concurrency, weight, band, unfinished_max, submits_per_minute)
-  values (p_plan, p_concurrency, p_weight, p_band, p_unfinished_max, p_submits_per_minute)
+  insert into longhaul.plans (plan, concurrency, weight, band, unfinished_max, submits_per_minute, budget)
+  values (p_plan, p_concurrency, p_weight, p_band, p_unfinished_max, p_submits_per_minute, p_budget)
   on conflict (plan) do update set concurrency = excluded.concurrency, weight = excluded.weight, band = excluded.band,
-                                   unfinished_max = excluded.unfinished_max, submits_per_minute = excluded.submits_per_minute;
+                                   unfinished_max = excluded.unfinished_max, submits_per_minute = excluded.submits_per_minute,
+                                   budget = excluded.budget;
   perform longhaul.follow_plan(array(select t.tenant_id from longhaul.tenants t where t.plan = p_plan), p_plan);
   return existed;
 end $function$;
@@ -1790,9 +2949,85 @@ begin
   perform longhaul.release_slots(
     array(select h.lane_id from unnest(held) h where h.run_id = any(moved)), longhaul.gates_of(held, moved),
     array(select h.lane_id from unnest(held) h join unnest(endings) e using (run_id)), items);
+  perform longhaul.leave_accounts(moved, array(select e.run_id from unnest(endings) e));
   return query
     select h.run_id, case when moved is not null and h.run_id = any(moved) then 'done' when h.cancel is not null then 'cancel' else 'inbox' end
       from unnest(held) h;
+end $function$;
+
+create or replace function longhaul.settle_quotas(p_told jsonb, p_also text[])
+ returns void
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare present float8;
+begin
+  perform 1 from longhaul.quotas q
+    where q.key = any(p_also || array(select x ->> 'key' from jsonb_each(p_told) e cross join jsonb_array_elements(e.value) x))
+    order by q.key for update;
+  present := longhaul.now_ms();
+  if p_told ? 'paces' then
+    insert into longhaul.quotas as q (key, kind, declared, limit_, emission_ms, burst_ms)
+    select distinct on (d.key) d.key, 'rate', false, d."limit", d.emission, d.burst
+      from jsonb_to_recordset(p_told -> 'paces') d(key text, "limit" float8, emission float8, burst float8) order by d.key
+    on conflict (key) do update set limit_ = excluded.limit_, emission_ms = excluded.emission_ms, burst_ms = excluded.burst_ms where q.kind = 'rate';
+  end if;
+  if p_told ? 'costs' then
+    -- What was given back of a call before the last idle moment is time that nobody can use any more.
+    update longhaul.quotas q
+       set tat = n.tat, line = greatest(q.line + n.cost, n.tat)
+      from (select x.key, sum(d.delta * x.emission_ms) as cost,
+                   greatest(max(x.tat) + sum(d.delta * x.emission_ms), least(max(x.tat), present)) as tat
+              from jsonb_to_recordset(p_told -> 'costs') d(key text, delta float8, gone float8) join longhaul.quotas x on x.key = d.key
+             where x.kind = 'rate' and (d.delta > 0 or d.gone >= x.busy_since) group by x.key) n
+     where q.key = n.key;
+    update longhaul.quota_windows w set used = greatest(0, w.used + n.delta)
+      from (select x.key, sum(d.delta) as delta
+              from jsonb_to_recordset(p_told -> 'costs') d(key text, delta float8, gone float8) join longhaul.quota_windows x on x.key = d.key
+             where d.gone > x.ends_at - 86400000 group by x.key order by x.key) n
+     where w.key = n.key;
+    if found then perform set_config('synchronous_commit', 'off', true); end if;
+  end if;
+  if p_told ? 'left' then
+    update longhaul.quotas q set tat = n.tat, line = greatest(q.line, n.tat)
+      from (select x.key, max(present + x.burst_ms - d."left" * x.emission_ms) as tat
+              from jsonb_to_recordset(p_told -> 'left') d(key text, "left" float8) join longhaul.quotas x on x.key = d.key
+             where x.kind = 'rate' and x.emission_ms > 0 group by x.key) n
+     where q.key = n.key and q.tat < n.tat;
+  end if;
+  if p_told ? 'slots' then
+    with given as (select d.key, d.holder, d.held from jsonb_to_recordset(p_told -> 'slots') d(key text, holder uuid, held float8)),
+    gone as (delete from longhaul.call_slots s using given g where s.key = g.key and s.holder = g.holder returning s.key)
+    update longhaul.quotas q
+       set used = q.used - n.n,
+           emission_ms = case when n.held is null then q.emission_ms else 0.9 * q.emission_ms + 0.1 * n.held / q.limit_ end
+      from (select g.key, avg(g.held) as held, (select count(*) from gone o where o.key = g.key)::int as n from given g group by g.key) n
+     where q.key = n.key and q.kind = 'slots';
+  end if;
+  if p_told ? 'outcomes' then perform longhaul.count_outcomes(p_told -> 'outcomes'); end if;
+end $function$;
+
+create or replace function longhaul.share_run(p_tenant text, p_agent text, p_hash bytea, p_run uuid, p_ttl_ms double precision)
+ returns uuid
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare s longhaul.recent_runs;
+begin
+  insert into longhaul.recent_runs as x (tenant_id, agent, input_hash, run_id, expires_at)
+  values (p_tenant, p_agent, p_hash, p_run, clock_timestamp() + p_ttl_ms * interval '1 millisecond')
+  on conflict (tenant_id, agent, input_hash) do update set run_id = x.run_id
+  returning * into s;
+  if s.run_id = p_run then return p_run; end if;
+  if s.created_at > clock_timestamp() - p_ttl_ms * interval '1 millisecond'
+     and (exists (select from longhaul.live l where l.run_id = s.run_id and l.cancel is null)
+          or exists (select from longhaul.outcomes o where o.run_id = s.run_id and o.status = 'succeeded')) then
+    return s.run_id;
+  end if;
+  update longhaul.recent_runs x
+     set run_id = p_run, created_at = clock_timestamp(), expires_at = clock_timestamp() + p_ttl_ms * interval '1 millisecond'
+   where x.tenant_id = p_tenant and x.agent = p_agent and x.input_hash = p_hash;
+  return p_run;
 end $function$;
 
 create or replace function longhaul.shut_by(p_gate integer[], p_n integer[])
@@ -1810,7 +3045,15 @@ as $function$
       order by x.place limit g.n + 4)) l
 $function$;
 
-create or replace function longhaul.submit(p_run uuid[], p_root uuid[], p_parent uuid[], p_parent_key text[], p_depth smallint[], p_detached boolean[], p_forked uuid[], p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[], p_priority smallint[], p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[], p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[], p_start_by timestamptz[], p_judge boolean)
+create or replace function longhaul.sick_targets()
+ returns jsonb
+ language sql
+as $function$
+  select jsonb_agg(jsonb_build_object('target', b.target, 'until', greatest(b.open_until, least(b.probe_until, longhaul.now_ms() + 1000))))
+    from longhaul.breakers b where b.open_until is not null
+$function$;
+
+create or replace function longhaul.submit(p_run uuid[], p_root uuid[], p_parent uuid[], p_parent_key text[], p_depth smallint[], p_detached boolean[], p_forked uuid[], p_tenant text[], p_agent text[], p_build text[], p_queue text[], p_band smallint[], p_key text[], p_priority smallint[], p_thread uuid[], p_reject_busy boolean[], p_idempotency text[], p_request_hash text[], p_input text[], p_input_blob text[], p_options text[], p_metadata text[], p_run_at timestamptz[], p_start_by timestamptz[], p_declared text[], p_above uuid[], p_judge boolean)
  returns table(asked_id uuid, run_id uuid, existing boolean, same_request boolean, refused text, retry_ms integer)
  language plpgsql
  set enable_nestloop to 'off'
@@ -1846,19 +3089,21 @@ begin
   end if;
 
   with asked as materialized (
-    select u.*, t.thread_no, t.next_seq - 1 + row_number() over (partition by t.thread_no order by u.run) as seq
+    select u.*, n.budget_id as tenants_budget, t.thread_no, t.next_seq - 1 + row_number() over (partition by t.thread_no order by u.run) as seq
       from unnest(p_run, p_root, p_parent, p_parent_key, p_depth, p_detached, p_forked, p_tenant, p_agent, p_build, p_queue, lane, p_key,
-                  p_priority, p_thread, p_idempotency, p_request_hash, p_input, p_input_blob, p_options, p_metadata, p_run_at, p_start_by)
+                  p_priority, p_thread, p_idempotency, p_request_hash, p_input, p_input_blob, p_options, p_metadata, p_run_at, p_start_by, p_declared, p_above)
            u(run, root, parent, parent_key, depth, detached, forked, tenant, agent, build, queue, lane, key,
-             priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at, start_by)
+             priority, thread, idempotency, request_hash, input, input_blob, options, metadata, run_at, start_by, declared, above)
+      left join longhaul.tenants n on n.tenant_id = u.tenant and n.tenant_id = any(p_tenant)
       left join longhaul.threads t on t.tenant_id = u.tenant and t.thread_id = u.thread and t.tenant_id = any(p_tenant) and t.thread_id = any(p_thread)
      where (busy is null or u.run <> all(busy)) and (away is null or u.run <> all(away))
   ), kept as (
     insert into longhaul.runs (run_id, root_id, parent_id, parent_key, depth, detached, forked_from, tenant_id, agent, build, queue, priority,
-                               thread_id, thread_seq, lane_id, concurrency_key, idempotency_key, request_hash, input, input_blob, options, metadata, run_at)
+                               thread_id, thread_seq, lane_id, concurrency_key, idempotency_key, request_hash, input, input_blob, options, metadata, run_at, budget_id)
     select a.run, a.root, a.parent, a.parent_key, a.depth, a.detached, a.forked, a.tenant, a.agent, a.build, a.queue, a.priority,
            a.thread, case when a.thread is null then null else a.seq end, a.lane, a.key, a.idempotency, a.request_hash, a.input, a.input_blob,
-           a.options::jsonb, a.metadata::jsonb, a.run_at
+           a.options::jsonb, a.metadata::jsonb, a.run_at,
+           case when a.declared is null then coalesce(a.above, a.tenants_budget) else a.run end
       from asked a on conflict do nothing returning runs.run_id
   ), born as (
     insert into longhaul.live (run_id, parent_id, thread_no, lane_id, prio, state)
@@ -1900,6 +3145,10 @@ begin
     end if;
   end if;
   perform longhaul.push(items);
+  if added is not null and exists (select from unnest(p_declared) d where d is not null) then
+    perform longhaul.declare_budgets(array_agg(u.r), array_agg(u.tn), array_agg(u.a), array_agg(u.d))
+       from unnest(p_run, p_tenant, p_above, p_declared) u(r, tn, a, d) where u.r = any(added);
+  end if;
 
   return query
     select u.r, coalesce(x.run_id, u.r), added is null or u.r <> all(added), x.request_hash is not distinct from u.h,
@@ -1969,9 +3218,81 @@ begin
   perform longhaul.release_slots(
     array(select x.lane_id from unnest(lost) x), longhaul.gates_of(lost, array(select x.run_id from unnest(lost) x)),
     array(select x.lane_id from unnest(lost) x where x.run_id = any(stopped)), items);
+  -- what they did not use goes back; the calls they had under way stay covered, whoever goes on with them finds them
+  perform longhaul.leave_accounts(array(select x.run_id from unnest(lost) x), stopped);
   return query
     select x.run_id, x.worker_id, case when l.run_id is null then 'cancelled' when l.isolate then 'isolated' else l.state end
       from unnest(lost) x left join longhaul.live l on l.run_id = x.run_id and l.run_id = any(array(select y.run_id from unnest(lost) y));
+end $function$;
+
+create or replace function longhaul.sweep_tokens(p_older_ms integer)
+ returns integer
+ language plpgsql
+as $function$
+declare n int;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  delete from longhaul.tokens t
+   where t.at < clock_timestamp() - p_older_ms * interval '1 millisecond'
+     and not exists (select from longhaul.live l where l.run_id = t.run_id and l.epoch = t.epoch and l.state = 'running');
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+create or replace function longhaul.take(p_account uuid, p_need spend, p_want spend)
+ returns drawn
+ language plpgsql
+as $function$
+declare a longhaul.budget_accounts; above uuid[]; d longhaul.drawn; r record; room longhaul.spend; share longhaul.spend;
+begin
+  select * into a from longhaul.budget_accounts x where x.account_id = p_account;
+  d.verdict := 'done'; d.granted := longhaul.none(); d.tight := false;
+  if a.budget_id is null then return d; end if;
+  above := longhaul.budgets_above(a.budget_id);
+  select b.budget_id, l.dimension, l.allowed, l.used, l.set_aside, l.asked, b.on_exceeded, l.asked > l.allowed - l.used as final into r
+    from longhaul.budgets b cross join lateral (
+      select 'wallMinutes' as dimension, b.wall_ms as allowed, (extract(epoch from clock_timestamp() - b.ends_at) * 1000)::bigint + b.wall_ms as used, 0::bigint as set_aside, 1::bigint as asked
+       where b.ends_at <= clock_timestamp() and p_need <> longhaul.none()
+      union all select x.* from (values
+        ('inputTokens', (b.limits).input, (b.spent).input - (b.before).input, (b.held).input, (p_need).input),
+        ('outputTokens', (b.limits).output, (b.spent).output - (b.before).output, (b.held).output, (p_need).output),
+        ('usd', (b.limits).nano_usd, (b.spent).nano_usd - (b.before).nano_usd, (b.held).nano_usd, (p_need).nano_usd),
+        ('steps', (b.limits).steps, (b.spent).steps - (b.before).steps, (b.held).steps, (p_need).steps)) x(dimension, allowed, used, set_aside, asked)
+       where x.asked > 0 and x.asked > x.allowed - x.used - x.set_aside) l
+   where b.budget_id = any(above) order by final desc, array_position(above, b.budget_id) limit 1;
+  if found then
+    d.verdict := 'refused'; d.budget_id := r.budget_id; d.dimension := r.dimension; d.allowed := r.allowed; d.used := r.used; d.set_aside := r.set_aside;
+    d.asked := r.asked; d.on_exceeded := r.on_exceeded; d.final := r.final;
+    return d;
+  end if;
+  -- what is free, and how much of it one of many may take; a run that has its budget to itself may take it all
+  with b as (
+    select longhaul.minus(longhaul.plus(x.limits, x.before), longhaul.plus(x.spent, x.held)) as free,
+           case when x.budget_id = p_account and not exists (select from longhaul.budgets c where c.parent_id = x.budget_id)
+                 and not exists (select from longhaul.budget_accounts o where o.budget_id = x.budget_id and o.account_id <> p_account) then 1 else 16 end as part
+      from longhaul.budgets x where x.budget_id = any(above)
+  )
+  select (min((b.free).input), min((b.free).output), min((b.free).nano_usd), min((b.free).steps))::longhaul.spend as room,
+         (min((b.free).input / b.part), min((b.free).output / b.part), min((b.free).nano_usd / b.part), min((b.free).steps / b.part))::longhaul.spend as share
+    into r from b;
+  room := r.room; share := r.share;
+  d.granted := longhaul.more_of(p_need, longhaul.less_of(p_want, share));
+  d.granted := (case when (p_need).input > 0 then (d.granted).input else 0 end, case when (p_need).output > 0 then (d.granted).output else 0 end,
+                case when (p_need).nano_usd > 0 then (d.granted).nano_usd else 0 end, case when (p_need).steps > 0 then (d.granted).steps else 0 end)::longhaul.spend;
+  d.tight := coalesce((room).input / 16 < (p_want).input, false) or coalesce((room).output / 16 < (p_want).output, false)
+          or coalesce((room).nano_usd / 16 < (p_want).nano_usd, false) or coalesce((room).steps / 16 < (p_want).steps, false);
+  update longhaul.budgets b set held = longhaul.plus(b.held, d.granted) where b.budget_id = any(above);
+  update longhaul.budget_accounts x set held = longhaul.plus(x.held, d.granted) where x.account_id = p_account;
+  return d;
+end $function$;
+
+create or replace function longhaul.take_hold(p_account uuid, p_worker uuid, p_epoch integer, p_need spend, p_want spend, p_first boolean, p_blocker uuid, p_keep spend)
+ returns drawn
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+begin
+  return longhaul.draw(p_account, p_worker, p_epoch, p_need, p_want, p_first, p_blocker, p_keep);
 end $function$;
 
 create or replace function longhaul.take_intake(p_limit integer)
@@ -1996,9 +3317,27 @@ begin
     array(select false from unnest(taken) t), array(select null::text from unnest(taken) t), array(select null::text from unnest(taken) t),
     array(select t.input from unnest(taken) t), array(select t.input_blob from unnest(taken) t), array(select t.options::text from unnest(taken) t),
     array(select t.metadata::text from unnest(taken) t), array(select t.run_at from unnest(taken) t), array(select t.start_by from unnest(taken) t),
+    array(select t.budget from unnest(taken) t), array(select null::uuid from unnest(taken) t),
     -- it was acknowledged with its transaction: too late to turn it away
     false);
   return cardinality(taken);
+end $function$;
+
+create or replace function longhaul.terms(p_budget uuid)
+ returns table(wall_at timestamptz, wall_ms bigint, wall_budget uuid, counts_usd boolean, counts_steps boolean)
+ language plpgsql
+ stable
+as $function$
+#variable_conflict use_column
+declare above uuid[] := longhaul.budgets_above(p_budget);
+begin
+  return query
+    select w.ends_at, w.wall_ms, w.budget_id, bool_or((b.limits).nano_usd is not null), bool_or((b.limits).steps is not null)
+      from longhaul.budgets b left join (
+        -- where a person is asked, the next step or call does that
+        select x.ends_at, x.wall_ms, x.budget_id from longhaul.budgets x
+         where x.budget_id = any(above) and x.ends_at is not null and x.on_exceeded = 'fail' order by x.ends_at limit 1) w on true
+     where b.budget_id = any(above) group by 1, 2, 3;
 end $function$;
 
 create or replace function longhaul.tick(p_worker uuid, p_queues text[], p_build text, p_limit integer, p_crashes_max integer, p_can_isolate boolean)
@@ -2076,6 +3415,14 @@ begin
   select j.run, case when j.is_full then 'full' else 'rate' end, case when j.is_full then 5000 else ceil(j.early_ms)::int end
     from judged j where j.is_full or j.early_ms > 0;
 end $function$;
+
+create or replace function longhaul.under_way(p_account uuid)
+ returns spend
+ language sql
+ stable
+as $function$
+  select longhaul.total((c.est_input, c.est_output, c.est_nano_usd, 0)::longhaul.spend) from longhaul.calls c where c.account_id = p_account and c.state = 'open'
+$function$;
 
 create or replace function longhaul.unready(p_run uuid[])
  returns void
@@ -2166,3 +3513,39 @@ as $function$
            case when p_depth > 0 and p_oldest_ms > p_sla_ms then p_workers + greatest((p_workers + 3) / 4, 1) else 0 end,
            p_min), p_max)::int
 $function$;
+
+create or replace function longhaul.write_calls(p_calls jsonb, p_account uuid, p_epoch integer)
+ returns void
+ language plpgsql
+as $function$
+begin
+  insert into longhaul.calls (call_id, run_id, root_id, account_id, est_input, est_output, est_nano_usd, epoch, attempt, tenant_id, call_key, step_key, agent, feature, alias, provider, model)
+  select c.call_id, c.run_id, c.root_id, p_account, c.est_input, c.est_output, c.est_nano_usd, p_epoch, c.attempt, c.tenant_id, c.call_key, c.step_key, c.agent, c.feature, c.alias, c.provider, c.model
+    from jsonb_to_recordset(p_calls) c(call_id uuid, run_id uuid, root_id uuid, est_input bigint, est_output bigint, est_nano_usd bigint, attempt smallint, tenant_id text,
+                                       call_key text, step_key text, agent text, feature text, alias text, provider text, model text)
+  on conflict do nothing;
+end $function$;
+
+create or replace function longhaul.write_tokens(b_run uuid[], b_epoch integer[], b_n integer[], b_take integer[], b_pos integer[], b_after_seq integer[], b_attempt smallint[], b_key text[], b_body text[], d_run uuid[], d_epoch integer[], d_key text[])
+ returns void
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+#variable_conflict use_column
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  if cardinality(d_run) > 0 then
+    delete from longhaul.tokens t using unnest(d_run, d_epoch, d_key) d(run_id, epoch, key)
+     where t.run_id = d.run_id and t.run_id = any(d_run) and t.epoch <= d.epoch and (d.key is null or t.key = d.key);
+  end if;
+  if cardinality(b_run) = 0 then return; end if;
+  if 0 = any(b_pos) then
+    delete from longhaul.tokens t using unnest(b_run, b_epoch, b_take, b_pos, b_key) b(run_id, epoch, take, pos, key)
+     where b.pos = 0 and t.run_id = b.run_id and t.run_id = any(b_run) and t.key = b.key and (t.epoch, t.take) < (b.epoch, b.take);
+  end if;
+  insert into longhaul.tokens (run_id, epoch, n, take, pos, after_seq, attempt, key, body)
+  select b.* from unnest(b_run, b_epoch, b_n, b_take, b_pos, b_after_seq, b_attempt, b_key, b_body)
+      b(run_id, epoch, n, take, pos, after_seq, attempt, key, body)
+    join longhaul.live l on l.run_id = b.run_id and l.run_id = any(b_run) and l.epoch = b.epoch and l.state = 'running'
+      on conflict do nothing;
+end $function$;

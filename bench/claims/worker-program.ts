@@ -13,6 +13,12 @@ export interface BenchRetention {
   readonly everyMs: number;
 }
 
+export interface Telling {
+  readonly words: number;
+  readonly everyMs: number;
+  readonly mute: boolean;
+}
+
 const { LONGHAUL_BENCH_URL: url = "", LONGHAUL_BENCH_RETENTION: short = "null" } = process.env;
 const retention = JSON.parse(short) as BenchRetention | null;
 
@@ -61,12 +67,25 @@ const asking = agent({
   },
 });
 
+/** One step that lasts `words` pauses, and says after each what time it is unless it is mute. */
+const telling = agent({
+  name: "telling",
+  run: (ctx, input) =>
+    ctx.step("tell", async ({ stream }) => {
+      const { words, everyMs, mute } = input as Telling;
+      for (let i = 0; i < words; i++) {
+        await new Promise((resolve) => setTimeout(resolve, everyMs));
+        if (!mute) stream.write(`${(performance.timeOrigin + performance.now()).toFixed(2)} `);
+      }
+    }),
+});
+
 /** Does nothing, as fast as it can. */
 const nothing = agent({ name: "nothing", run: () => null });
 
 const longhaul = await connect({
   url,
-  agents: [first, busy, asking, nothing],
+  agents: [first, busy, asking, telling, nothing],
   worker: { slots: 500, ...(retention && { retentionEveryMs: retention.everyMs }) },
   ...(retention && { retention: { finished: retention.keepMs, failed: retention.keepMs } }),
 });

@@ -65,7 +65,7 @@ begin
   end if;
   if p_closings is not null then
     perform longhaul.open_account(p_run);
-    perform 1 from longhaul.accounts a where a.account_id = p_run for no key update;
+    perform 1 from longhaul.budget_accounts a where a.account_id = p_run for no key update;
     perform longhaul.close_calls(p_run, p_epoch, p_closings);
   end if;
   return query select 'done', l.cancel, l.inbox_seq;

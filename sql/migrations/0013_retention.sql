@@ -72,6 +72,7 @@ begin
   delete from longhaul.cancel_cascade c where c.parent_id = any(ids);
   delete from longhaul.dead_letters d where d.run_id = any(ids);
   delete from longhaul.expiries x where x.run_id = any(ids);
+  delete from longhaul.tokens t where t.run_id = any(ids);
   with asked as (
     delete from longhaul.runs r where r.run_id = any(ids) returning r.run_id, r.tenant_id, r.input_blob
   ), ended as (
@@ -283,10 +284,10 @@ begin
   if exists (select from longhaul.runs r where r.tenant_id = p_tenant) or exists (select from longhaul.intake i where i.tenant_id = p_tenant)
     or exists (select from longhaul.leftovers l where l.tenant_id = p_tenant) then return null; end if;
   delete from longhaul.raises x where x.budget_id = any(array(select b.budget_id from longhaul.budgets b where b.tenant_id = p_tenant));
-  if exists (select from longhaul.accounts a where a.tenant_id = p_tenant) then
+  if exists (select from longhaul.budget_accounts a where a.tenant_id = p_tenant) then
     -- with what they counted: nothing is left that counts what is gone
     update longhaul.budgets b set held = longhaul.none(), spent = longhaul.none(), before = longhaul.none(), dropped = longhaul.none() where b.tenant_id = p_tenant;
-    delete from longhaul.accounts a where a.tenant_id = p_tenant;
+    delete from longhaul.budget_accounts a where a.tenant_id = p_tenant;
     get diagnostics n = row_count;
     return n;
   end if;

@@ -53,7 +53,7 @@ create index budgets_opened on longhaul.budgets (created_at) where kind = 'open'
 
 -- What a run has taken and spent itself; an open budget has one for all who draw on it. budget_id: the nearest above. counted_seq: the
 -- steps in its journal are counted up to here.
-create table longhaul.accounts (
+create table longhaul.budget_accounts (
   account_id  uuid primary key,
   budget_id   uuid,
   tenant_id   text not null,
@@ -65,7 +65,7 @@ create table longhaul.accounts (
   rolled      longhaul.spend not null default longhaul.none(),
   constraint holds_not_negative check (least((held).input, (held).output, (held).nano_usd, (held).steps) >= 0)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
-create index accounts_of_budget on longhaul.accounts (budget_id) where budget_id is not null;
+create index accounts_of_budget on longhaul.budget_accounts (budget_id) where budget_id is not null;
 
 -- Every attempt at a model, and every answer that cost none. A row is there before the call goes out.
 create table longhaul.calls (
@@ -208,12 +208,12 @@ create type longhaul.counted as (last int, n bigint);
 -- what is marked "c":0 is no step of anybody's.
 create function longhaul.count_steps(p_account uuid[]) returns void language plpgsql as $$
 begin
-  update longhaul.accounts a
+  update longhaul.budget_accounts a
      set counted_seq = (c.c).last, spent = longhaul.plus(a.spent, (0, 0, 0, (c.c).n)::longhaul.spend)
     from (select x.account_id, (
             select row(max(j.seq), count(*) filter (where j.kind = 10 and j.epoch > 0 and left(j.body, 6) <> '{"c":0'))::longhaul.counted
               from longhaul.journal j where j.run_id = x.account_id and j.seq > x.counted_seq) as c
-            from longhaul.accounts x where x.account_id = any(p_account)) c
+            from longhaul.budget_accounts x where x.account_id = any(p_account)) c
    where a.account_id = c.account_id and a.account_id = any(p_account) and (c.c).last is not null;
 end $$;
 -- What the open calls of an account may still cost.
@@ -228,20 +228,20 @@ declare above uuid[];
 begin
   perform longhaul.count_steps(p_account);
   above := array(
-    select distinct u.b from longhaul.accounts a cross join lateral unnest(longhaul.budgets_above(a.budget_id)) u(b) where a.account_id = any(p_account));
+    select distinct u.b from longhaul.budget_accounts a cross join lateral unnest(longhaul.budgets_above(a.budget_id)) u(b) where a.account_id = any(p_account));
   perform 1 from longhaul.budgets b where b.budget_id = any(above) order by b.budget_id for no key update;
   update longhaul.budgets b set before = b.spent, period_ends_at = longhaul.next_period(b.period)
    where b.budget_id = any(above) and b.period_ends_at <= clock_timestamp();
   with a as materialized (
     select x.account_id, x.budget_id, x.held, longhaul.minus(x.spent, x.rolled) as used, longhaul.under_way(x.account_id) as open
-      from longhaul.accounts x where x.account_id = any(p_account)
+      from longhaul.budget_accounts x where x.account_id = any(p_account)
   ), n as materialized (
     select a.account_id, a.budget_id, a.held, a.used,
            case when a.budget_id is null then a.held
                 when p_return then longhaul.less_of(a.held, longhaul.plus(a.open, p_keep)) else longhaul.more_of(longhaul.minus(a.held, a.used), a.open) end as left_over
       from a
   ), moved as (
-    update longhaul.accounts x set held = n.left_over, rolled = x.spent from n where x.account_id = n.account_id and x.account_id = any(p_account)
+    update longhaul.budget_accounts x set held = n.left_over, rolled = x.spent from n where x.account_id = n.account_id and x.account_id = any(p_account)
   )
   update longhaul.budgets b set held = longhaul.plus(b.held, s.held), spent = longhaul.plus(b.spent, s.used)
     from (select u.b, longhaul.total(longhaul.minus(n.left_over, n.held)) as held, longhaul.total(n.used) as used
@@ -259,7 +259,7 @@ begin
      where c.account_id = any(p_account) and c.state = 'open' and (p_epoch is null or c.epoch < p_epoch)
     returning c.account_id, (c.est_input, c.est_output, c.est_nano_usd, 0)::longhaul.spend as cost
   )
-  update longhaul.accounts a set spent = longhaul.plus(a.spent, g.cost), calls = a.calls + g.n
+  update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, g.cost), calls = a.calls + g.n
     from (select x.account_id, longhaul.total(x.cost) as cost, count(*)::int as n from gone x group by 1) g
    where a.account_id = g.account_id and a.account_id = any(p_account);
 end $$;
@@ -270,7 +270,7 @@ create function longhaul.accounts_below(p_budget uuid) returns uuid[] language s
     select b.budget_id from longhaul.budgets b where b.budget_id = p_budget
     union all select c.budget_id from down d join longhaul.budgets c on c.parent_id = d.budget_id
   )
-  select array(select a.account_id from down d join longhaul.accounts a on a.budget_id = d.budget_id
+  select array(select a.account_id from down d join longhaul.budget_accounts a on a.budget_id = d.budget_id
                 where a.held <> longhaul.none() or a.spent <> a.rolled)
 $$;
 
@@ -282,9 +282,9 @@ create type longhaul.drawn as (
 -- Takes at least p_need and, where there is plenty, up to p_want from all budgets above an account, whose row the caller has locked.
 -- 'done': granted. 'refused': nothing changed, and by which budget; final when waiting for what others hold cannot help.
 create function longhaul.take(p_account uuid, p_need longhaul.spend, p_want longhaul.spend) returns longhaul.drawn language plpgsql as $$
-declare a longhaul.accounts; above uuid[]; d longhaul.drawn; r record; room longhaul.spend; share longhaul.spend;
+declare a longhaul.budget_accounts; above uuid[]; d longhaul.drawn; r record; room longhaul.spend; share longhaul.spend;
 begin
-  select * into a from longhaul.accounts x where x.account_id = p_account;
+  select * into a from longhaul.budget_accounts x where x.account_id = p_account;
   d.verdict := 'done'; d.granted := longhaul.none(); d.tight := false;
   if a.budget_id is null then return d; end if;
   above := longhaul.budgets_above(a.budget_id);
@@ -308,7 +308,7 @@ begin
   with b as (
     select longhaul.minus(longhaul.plus(x.limits, x.before), longhaul.plus(x.spent, x.held)) as free,
            case when x.budget_id = p_account and not exists (select from longhaul.budgets c where c.parent_id = x.budget_id)
-                 and not exists (select from longhaul.accounts o where o.budget_id = x.budget_id and o.account_id <> p_account) then 1 else 16 end as part
+                 and not exists (select from longhaul.budget_accounts o where o.budget_id = x.budget_id and o.account_id <> p_account) then 1 else 16 end as part
       from longhaul.budgets x where x.budget_id = any(above)
   )
   select (min((b.free).input), min((b.free).output), min((b.free).nano_usd), min((b.free).steps))::longhaul.spend as room,
@@ -321,7 +321,7 @@ begin
   d.tight := coalesce((room).input / 16 < (p_want).input, false) or coalesce((room).output / 16 < (p_want).output, false)
           or coalesce((room).nano_usd / 16 < (p_want).nano_usd, false) or coalesce((room).steps / 16 < (p_want).steps, false);
   update longhaul.budgets b set held = longhaul.plus(b.held, d.granted) where b.budget_id = any(above);
-  update longhaul.accounts x set held = longhaul.plus(x.held, d.granted) where x.account_id = p_account;
+  update longhaul.budget_accounts x set held = longhaul.plus(x.held, d.granted) where x.account_id = p_account;
   return d;
 end $$;
 
@@ -331,7 +331,7 @@ end $$;
 create function longhaul.draw(
   p_account uuid, p_worker uuid, p_epoch int, p_need longhaul.spend, p_want longhaul.spend, p_first boolean, p_blocker uuid, p_keep longhaul.spend
 ) returns longhaul.drawn language plpgsql as $$
-declare a longhaul.accounts; d longhaul.drawn; need longhaul.spend := p_need; room longhaul.spend; below uuid[];
+declare a longhaul.budget_accounts; d longhaul.drawn; need longhaul.spend := p_need; room longhaul.spend; below uuid[];
 begin
   d.verdict := 'lost';
   if p_epoch is not null then
@@ -343,24 +343,24 @@ begin
   end if;
   perform longhaul.open_account(p_account);
   below := case when p_blocker is not null then longhaul.accounts_below(p_blocker) end;
-  perform 1 from longhaul.accounts x where x.account_id = p_account or x.account_id = any(below) order by x.account_id for no key update;
-  select * into a from longhaul.accounts x where x.account_id = p_account;
+  perform 1 from longhaul.budget_accounts x where x.account_id = p_account or x.account_id = any(below) order by x.account_id for no key update;
+  select * into a from longhaul.budget_accounts x where x.account_id = p_account;
   if a.account_id is null then return d; end if;
   if a.epoch < p_epoch then
-    update longhaul.accounts x set epoch = p_epoch where x.account_id = p_account;
+    update longhaul.budget_accounts x set epoch = p_epoch where x.account_id = p_account;
     perform longhaul.abandon(array[p_account], p_epoch);
   end if;
   if a.budget_id is not null then
     if below is not null then
       -- all budgets that this may touch, in one sorted pass
       perform 1 from longhaul.budgets b where b.budget_id = any(array(
-        select u.b from longhaul.accounts x cross join lateral unnest(longhaul.budgets_above(x.budget_id)) u(b) where x.account_id = p_account or x.account_id = any(below)))
+        select u.b from longhaul.budget_accounts x cross join lateral unnest(longhaul.budgets_above(x.budget_id)) u(b) where x.account_id = p_account or x.account_id = any(below)))
         order by b.budget_id for no key update;
       perform longhaul.roll(array_remove(below, p_account), false, longhaul.none());
     end if;
     perform longhaul.roll(array[p_account], below is not null, p_keep);
     if p_first then
-      room := (select longhaul.minus(x.held, longhaul.under_way(p_account)) from longhaul.accounts x where x.account_id = p_account);
+      room := (select longhaul.minus(x.held, longhaul.under_way(p_account)) from longhaul.budget_accounts x where x.account_id = p_account);
       need := longhaul.more_of(longhaul.minus(p_need, room), longhaul.none());
     end if;
   end if;
@@ -372,8 +372,8 @@ end $$;
 -- Makes the account of a run or of an open budget where there is none.
 create function longhaul.open_account(p_account uuid) returns void language plpgsql as $$
 begin
-  if exists (select from longhaul.accounts a where a.account_id = p_account) then return; end if;
-  insert into longhaul.accounts (account_id, budget_id, tenant_id)
+  if exists (select from longhaul.budget_accounts a where a.account_id = p_account) then return; end if;
+  insert into longhaul.budget_accounts (account_id, budget_id, tenant_id)
   select r.run_id, r.budget_id, r.tenant_id from longhaul.runs r where r.run_id = p_account
   union all select b.budget_id, b.budget_id, b.tenant_id from longhaul.budgets b where b.budget_id = p_account and b.kind = 'open'
   on conflict do nothing;
@@ -409,7 +409,7 @@ create function longhaul.return_hold(p_run uuid, p_worker uuid, p_epoch int, p_k
 begin
   perform 1 from longhaul.live l where l.run_id = p_run and l.epoch = p_epoch and l.worker_id = p_worker for key share;
   if not found then return false; end if;
-  perform 1 from longhaul.accounts x where x.account_id = p_run for no key update;
+  perform 1 from longhaul.budget_accounts x where x.account_id = p_run for no key update;
   if found then perform longhaul.roll(array[p_run], true, p_keep); end if;
   return true;
 end $$;
@@ -443,7 +443,7 @@ begin
     returning (k.input_tokens, k.output_tokens, k.nano_usd, 0)::longhaul.spend as cost
   ) select count(*)::int as n, longhaul.total(x.cost) as cost into t from told x;
   if t.n > 0 and p_account is not null then
-    update longhaul.accounts a set spent = longhaul.plus(a.spent, t.cost), calls = a.calls + t.n where a.account_id = p_account;
+    update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, t.cost), calls = a.calls + t.n where a.account_id = p_account;
   end if;
   return t.n;
 end $$;
@@ -454,7 +454,7 @@ create function longhaul.close_apart(p_closings jsonb) returns int language plpg
 declare g record; n int := 0; outside uuid[] := '{}';
 begin
   perform longhaul.open_account(u.a) from (select distinct (c->>'account_id')::uuid as a from jsonb_array_elements(p_closings) c) u where u.a is not null;
-  perform 1 from longhaul.accounts a where a.account_id = any(array(select (c->>'account_id')::uuid from jsonb_array_elements(p_closings) c)) order by a.account_id for no key update;
+  perform 1 from longhaul.budget_accounts a where a.account_id = any(array(select (c->>'account_id')::uuid from jsonb_array_elements(p_closings) c)) order by a.account_id for no key update;
   for g in
     select (c->>'account_id')::uuid as account, (c->>'epoch')::int as epoch, jsonb_agg(c order by c->>'call_id') as closings
       from jsonb_array_elements(p_closings) c group by 1, 2 order by 1, 2
@@ -472,15 +472,15 @@ end $$;
 create function longhaul.leave_accounts(p_run uuid[], p_ended uuid[]) returns void language plpgsql as $$
 declare ids uuid[]; ended uuid[];
 begin
-  if not exists (select from longhaul.accounts a where a.account_id = any(p_run)) then return; end if;
+  if not exists (select from longhaul.budget_accounts a where a.account_id = any(p_run)) then return; end if;
   ids := array(select x.account_id from (
-    select a.account_id from longhaul.accounts a where a.account_id = any(p_run) order by a.account_id for no key update) x);
+    select a.account_id from longhaul.budget_accounts a where a.account_id = any(p_run) order by a.account_id for no key update) x);
   ended := array(select i from unnest(ids) i where i = any(p_ended));
   if ended <> '{}' then perform longhaul.abandon(ended, null); end if;
   perform longhaul.roll(ids, true, longhaul.none());
   insert into longhaul.charges (run_id, root_id, tenant_id, agent, input_tokens, output_tokens, nano_usd, steps, calls, finished_at)
   select a.account_id, r.root_id, a.tenant_id, r.agent, (a.spent).input, (a.spent).output, (a.spent).nano_usd, (a.spent).steps, a.calls, o.finished_at
-    from longhaul.accounts a join longhaul.runs r on r.run_id = a.account_id join longhaul.outcomes o on o.run_id = a.account_id
+    from longhaul.budget_accounts a join longhaul.runs r on r.run_id = a.account_id join longhaul.outcomes o on o.run_id = a.account_id
    where a.account_id = any(ended) and r.run_id = any(ended) and o.run_id = any(ended) and (a.calls > 0 or a.spent <> longhaul.none());
 end $$;
 
@@ -512,16 +512,16 @@ create function longhaul.drop_accounts(p_run uuid[]) returns void language plpgs
 declare above uuid[]; n int;
 begin
   delete from longhaul.calls c where c.account_id = any(p_run);
-  perform 1 from longhaul.accounts a where a.account_id = any(p_run) order by a.account_id for no key update;
-  above := array(select distinct u.b from longhaul.accounts a cross join lateral unnest(longhaul.budgets_above(a.budget_id)) u(b) where a.account_id = any(p_run))
+  perform 1 from longhaul.budget_accounts a where a.account_id = any(p_run) order by a.account_id for no key update;
+  above := array(select distinct u.b from longhaul.budget_accounts a cross join lateral unnest(longhaul.budgets_above(a.budget_id)) u(b) where a.account_id = any(p_run))
         || array(select b.budget_id from longhaul.budgets b where b.budget_id = any(p_run));
   if above = '{}' then
-    delete from longhaul.accounts a where a.account_id = any(p_run);
+    delete from longhaul.budget_accounts a where a.account_id = any(p_run);
     return;
   end if;
   perform 1 from longhaul.budgets b where b.budget_id = any(above) order by b.budget_id for no key update;
   with gone as (
-    delete from longhaul.accounts a where a.account_id = any(p_run) returning a.budget_id, a.rolled
+    delete from longhaul.budget_accounts a where a.account_id = any(p_run) returning a.budget_id, a.rolled
   )
   update longhaul.budgets b set dropped = longhaul.plus(b.dropped, s.rolled)
     from (select u.b, longhaul.total(g.rolled) as rolled from gone g cross join lateral unnest(longhaul.budgets_above(g.budget_id)) u(b) group by 1) s
@@ -530,7 +530,7 @@ begin
     with gone as (
       delete from longhaul.budgets b
        where b.budget_id = any(above) and case b.kind when 'run' then not exists (select from longhaul.runs r where r.run_id = b.budget_id) else b.budget_id = any(p_run) end
-         and not exists (select from longhaul.accounts a where a.budget_id = b.budget_id) and not exists (select from longhaul.budgets c where c.parent_id = b.budget_id)
+         and not exists (select from longhaul.budget_accounts a where a.budget_id = b.budget_id) and not exists (select from longhaul.budgets c where c.parent_id = b.budget_id)
       returning b.budget_id
     ), notes as (
       delete from longhaul.raises x where x.budget_id in (select g.budget_id from gone g)
@@ -563,13 +563,13 @@ begin
     select x.call_id, x.account_id from longhaul.calls x
      where x.run_id is null and x.state = 'open' and x.opened_at < clock_timestamp() - p_age order by x.opened_at limit p_limit) c;
   if old is null then return 0; end if;
-  perform 1 from longhaul.accounts a where a.account_id = any(ids) order by a.account_id for no key update;
+  perform 1 from longhaul.budget_accounts a where a.account_id = any(ids) order by a.account_id for no key update;
   with gone as (
     update longhaul.calls c
        set state = 'abandoned', closed_at = clock_timestamp(), input_tokens = c.est_input, output_tokens = c.est_output, nano_usd = c.est_nano_usd
      where c.call_id = any(old) and c.state = 'open' returning c.account_id, (c.est_input, c.est_output, c.est_nano_usd, 0)::longhaul.spend as cost
   ), charged as (
-    update longhaul.accounts a set spent = longhaul.plus(a.spent, g.cost), calls = a.calls + g.n
+    update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, g.cost), calls = a.calls + g.n
       from (select x.account_id, longhaul.total(x.cost) as cost, count(*)::int as n from gone x group by 1) g
      where a.account_id = g.account_id
   ) select count(*)::int into n from gone;

@@ -6,7 +6,9 @@ import { checkBudget } from "../domain/budget-check.ts";
 import { type DurationInput, durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkName } from "../domain/key.ts";
+import type { RunNeeds } from "../domain/run-needs.ts";
 import type { Agent, AgentConcurrency, AgentLimits, Band, Ctx } from "./ctx.ts";
+import { checkNeeds } from "./needs.ts";
 
 export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   /** Unique among the agents of a build: letters, digits, `_`, `-`, `.`. */
@@ -26,6 +28,8 @@ export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   readonly band?: Band;
   /** Runs with the same input within this time are one: see `dedupe` of a submit. Default: each submit is a run. */
   readonly dedupe?: { readonly ttl: DurationInput };
+  /** A run begins only when its model's limits have room for this. Until then it waits, and holds no slot. Default: it begins at once. */
+  readonly needs?: RunNeeds;
   readonly run: (ctx: Ctx, input: InputOf<I>) => Promise<O> | O;
 }
 
@@ -70,6 +74,7 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
     concurrency,
     band: definition.band ?? null,
     dedupe: definition.dedupe ?? null,
+    needs: checkNeeds(definition.name, definition.needs),
     run: definition.run as Agent<SubmittedOf<I>, O>["run"],
   });
 }

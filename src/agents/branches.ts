@@ -107,7 +107,7 @@ export async function mapAgents(
 }
 
 /** At most `limit` at a time, started in order. */
-async function bounded<T, R>(
+export async function bounded<T, R>(
   items: readonly T[],
   limit: number | undefined,
   work: (item: T, index: number) => Promise<R>,

@@ -16,6 +16,13 @@ import { performStep } from "../engine/step.ts";
 import { performTransaction } from "../engine/transaction.ts";
 import { ask, sleep, waitForSignal } from "../engine/wait.ts";
 import { viewBudget } from "../store/budget-view.ts";
+import { embed } from "./ai/embed.ts";
+import { AI_HOST, type AiHost, type ModelGateway } from "./ai/host.ts";
+import { DurableModel } from "./ai/model.ts";
+import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
+import { aiSettings } from "./ai/settings.ts";
+import type { StreamFailures } from "./ai/stream-failures.ts";
+import { durableTools } from "./ai/tools.ts";
 import { allBranches, mapAgents, mapBranches, raceBranches } from "./branches.ts";
 import { ChildRun, childSpec } from "./child.ts";
 import { runOnThread } from "./cpu.ts";
@@ -34,6 +41,7 @@ import type {
   StepOptions,
   WaitOptions,
 } from "./ctx.ts";
+import { verdictOf } from "./verdict.ts";
 
 /** Shared by the contexts of one execution. */
 export interface RunState {
@@ -42,6 +50,9 @@ export interface RunState {
   restoredAsked: boolean;
   /** Something durable was asked for before `restored()`. */
   began: string | null;
+  /** Of this process; null where it was given none. */
+  readonly gateway: ModelGateway | null;
+  readonly streams: StreamFailures;
 }
 
 type StepBody<T> = (step: StepInfo) => Promise<T> | T;
@@ -105,6 +116,28 @@ export class Context implements Ctx {
     );
   }
 
+  model(id: string, options: ModelOptions = {}): DurableModel {
+    return new DurableModel(this[AI_HOST](), id, options);
+  }
+
+  tools<T extends Readonly<Record<string, object>>>(tools: T, options: ToolsOptions<Extract<keyof T, string>> = {}): T {
+    return durableTools(this[AI_HOST](), tools, options);
+  }
+
+  async embed<V extends string | readonly string[]>(
+    model: string,
+    values: V,
+    options: EmbedOptions = {},
+  ): Promise<V extends string ? number[] : number[][]> {
+    const vectors = await embed(this[AI_HOST](), model, typeof values === "string" ? [values] : values, options);
+    return (typeof values === "string" ? vectors[0] : vectors) as V extends string ? number[] : number[][];
+  }
+
+  get ai(): AiSettings {
+    this.#begin("ai", "ai");
+    return aiSettings(this[AI_HOST]());
+  }
+
   async transaction<T>(name: string, body: (sql: Sql) => Promise<T> | T): Promise<T> {
     this.#begin("transaction", name);
     return (await performTransaction(this.#execution, this.#scope, checkName("step", name), body)) as T;
@@ -142,23 +175,7 @@ export class Context implements Ctx {
       request,
       timeoutMs,
     );
-    if (resolution.by === "time")
-      return { approved: false, status: "expired", args, edited: false, by: null, comment: null };
-    const answer = resolution.value as {
-      status: "approved" | "denied";
-      by: string;
-      comment: string | null;
-      edited: boolean;
-      args: T;
-    };
-    return {
-      approved: answer.status === "approved",
-      status: answer.status,
-      args: answer.edited ? answer.args : args,
-      edited: answer.edited,
-      by: answer.by,
-      comment: answer.comment,
-    };
+    return verdictOf(resolution, args);
   }
 
   async interrupt<T>(value: unknown): Promise<T> {
@@ -242,6 +259,17 @@ export class Context implements Ctx {
 
   uuid(): string {
     return this.#value("uuid", () => newId()) as string;
+  }
+
+  [AI_HOST](): AiHost {
+    return {
+      execution: this.#execution,
+      scope: this.#scope,
+      gateway: this.#run.gateway,
+      streams: this.#run.streams,
+      begin: (verb, name) => this.#begin(verb, name),
+      inside: (scope) => this.#in(scope),
+    };
   }
 
   #in(scope: Scope): Context {

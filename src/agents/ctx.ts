@@ -1,11 +1,14 @@
 // The contract between an agent and the runtime: what an agent is, and what its code gets to call.
+import type { LanguageModelV3 } from "@ai-sdk/provider";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Verdict } from "../domain/approval.ts";
 import type { Band } from "../domain/band.ts";
 import type { BudgetDeclaration, BudgetView } from "../domain/budget.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
+import type { RunNeeds } from "../domain/run-needs.ts";
 import type { TokenPart } from "../domain/tokens.ts";
+import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
 
 /** Hard limits of one run. Running time counts, waiting is free. */
 export interface AgentLimits {
@@ -46,6 +49,7 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly concurrency: AgentConcurrency;
   readonly band: Band | null;
   readonly dedupe: { readonly ttl: DurationInput } | null;
+  readonly needs: RunNeeds | null;
   readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
   /** Never present: carries the type of the input. */
   readonly "~input"?: In;
@@ -150,6 +154,21 @@ export interface Ctx {
     input?: unknown,
     options?: StepOptions & { readonly export?: string },
   ): Promise<T>;
+  /**
+   * A language model for the AI SDK (`generateText`, `streamText`, agents; version 6 and 7): an alias of the configuration, or
+   * `provider/model`. Every call is a step, recorded once; retries, quotas, budgets and failover are the gateway's.
+   */
+  model(id: string, options?: ModelOptions): LanguageModelV3;
+  /** The same tools, each execution a step named by the model's id of the call. For the AI SDK and MCP; see ToolOptions. */
+  tools<T extends Readonly<Record<string, object>>>(tools: T, options?: ToolsOptions<Extract<keyof T, string>>): T;
+  /** The vector of a text, or of each of many: in requests of a hundred, each a step. */
+  embed<V extends string | readonly string[]>(
+    model: string,
+    values: V,
+    options?: EmbedOptions,
+  ): Promise<V extends string ? number[] : number[][]>;
+  /** What the AI SDK's functions take besides: the run's signal, and ids that are the same in a replay. `...ctx.ai` */
+  readonly ai: AiSettings;
   /** The user's SQL and the record of the step in one transaction: takes effect exactly once. */
   transaction<T>(name: string, body: (sql: Sql) => Promise<T> | T): Promise<T>;
 

@@ -1,10 +1,14 @@
 // An agent as the engine runs it.
 import { CHILDREN_MAX, JOURNAL_ENTRIES_MAX, TREE_DEPTH_MAX, TREE_RUNS_MAX } from "../domain/limits.ts";
 import type { Program } from "../engine/execution.ts";
+import type { ModelGateway } from "./ai/host.ts";
+import { StreamFailures } from "./ai/stream-failures.ts";
 import { Context } from "./context.ts";
 import type { AnyAgent } from "./ctx.ts";
+import { waitForRoom } from "./needs.ts";
 
-export function toProgram(agent: AnyAgent): Program {
+/** @param gateway Of the process, for its model calls; null where it has none. */
+export function toProgram(agent: AnyAgent, gateway: ModelGateway | null): Program {
   const { limits } = agent;
   return {
     name: agent.name,
@@ -16,9 +20,12 @@ export function toProgram(agent: AnyAgent): Program {
       entries: limits.steps ?? JOURNAL_ENTRIES_MAX,
     },
     budget: agent.budget,
-    run(execution, input) {
-      const run = { generation: execution.replay.generation, restoredAsked: false, began: null };
-      return Promise.resolve(agent.run(new Context(execution, execution.root, run), input as never));
+    async run(execution, input) {
+      const { generation } = execution.replay;
+      const streams = new StreamFailures();
+      const run = { generation, restoredAsked: false, began: null, gateway, streams };
+      if (agent.needs !== null) await waitForRoom(execution, gateway, agent.needs);
+      return streams.tell(execution, () => agent.run(new Context(execution, execution.root, run), input as never));
     },
   };
 }

@@ -26,7 +26,8 @@ export async function validInput(agent: AnyAgent, input: unknown): Promise<unkno
   throw fail("INPUT_INVALID", { agent: agent.name, problem }, { details: { issues } });
 }
 
-function pathOf(path: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined): string {
+/** `$.items[2].name` */
+export function pathOf(path: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined): string {
   const parts = (path ?? []).map((part) => (typeof part === "object" ? part.key : part));
   return parts.reduce<string>(
     (text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}.${String(part)}`),

@@ -354,7 +354,7 @@ export const catalogue = {
   NESTED_STEP: {
     status: 422,
     message: "ctx.{verb} was called inside the body of step {step}.",
-    hint: "A step's body is recorded as a whole: call the verb outside of it, or make it a child run.",
+    hint: "A step's body is recorded as a whole: call the verb outside of it, or make it a child run; a tool that calls verbs says `steps: true`, and gets a ctx of its own.",
     retryable: false,
   },
   NOTHING_TO_RESUME: {
@@ -656,6 +656,91 @@ export const catalogue = {
     message: "The worker process did not start: {reason}.",
     hint: "Its own error stands above, on standard error; `longhaul worker` with the same settings shows it alone.",
     retryable: true,
+  },
+  // --- models and tools in agents
+  AGENTS_ITEM_UNSUPPORTED: {
+    status: 422,
+    message: "The OpenAI Agents SDK asked for {what}, which goes to OpenAI's own servers alone.",
+    hint: "Use function tools and text, pictures or files by address; for hosted tools run the SDK with its own provider inside a step.",
+    retryable: false,
+  },
+  AGENTS_MODEL_MISSING: {
+    status: 422,
+    message: "An agent of the OpenAI Agents SDK names no model.",
+    hint: "Give the agent a `model`, or the second argument of agentsModelProvider one for all: an alias, or provider/model.",
+    retryable: false,
+  },
+  CHAT_TURNS_EXCEEDED: {
+    status: 422,
+    message: "Agent {agent} has asked its model {turns} times in one run and is not done.",
+    hint: "Raise maxTurns of chatAgent, or look at what its tools answer: the thread has everything up to here.",
+    retryable: false,
+  },
+  EMBED_BATCH_INVALID: {
+    status: 400,
+    message: "{value} is no number of values for one request for embeddings.",
+    hint: "Make `batch` a whole number from 1 to {limit}, or leave it out.",
+    retryable: false,
+  },
+  EMBED_COUNT: {
+    status: 502,
+    message: "Model {model} gave {given} vectors for {asked} texts.",
+    hint: "Ask for fewer at a time with `batch`, or look whether its provider takes several texts in one request.",
+    retryable: false,
+  },
+  GATEWAY_MISSING: {
+    status: 500,
+    message: "This process has no models: it was opened without a gateway.",
+    hint: "Name providers under `gateway` in longhaul.config.ts, or give connect() a `gateway`.",
+    retryable: false,
+  },
+  PACKAGE_MISSING: {
+    status: 500,
+    message: "{what} needs the package {package}, which is not installed.",
+    hint: "Install it: npm install {package}",
+    retryable: false,
+  },
+  TOOL_ARGUMENTS_INVALID: {
+    status: 422,
+    message: "The arguments of tool {tool} do not fit its schema: {problem}. Call it again with arguments that do.",
+    hint: "The model reads this and tries again. Where it never learns, describe the arguments in the schema.",
+    retryable: false,
+  },
+  TOOL_CALLS_TOO_MANY: {
+    status: 502,
+    message: "The model asked for {count} tool calls in one reply; at most {limit} are made.",
+    hint: "Tell it to ask for fewer at a time, or give it a tool that takes many items at once.",
+    retryable: false,
+  },
+  TOOL_DENIED: {
+    status: 403,
+    message: "Tool {tool} was not run: {why}.",
+    hint: "The model reads this as the call's result and goes on from there.",
+    retryable: false,
+  },
+  TOOL_INVALID: {
+    status: 400,
+    message: "Tool {tool} is not usable: {problem}.",
+    hint: "Correct its declaration, or the options beside it in ctx.tools or chatAgent.",
+    retryable: false,
+  },
+  TOOL_LOOP: {
+    status: 422,
+    message: "The model called tool {tool} with the same arguments {count} times {how}.",
+    hint: "Look at what the tool answers; a tool that may be asked again and again goes under loopGuard.except.",
+    retryable: false,
+  },
+  TOOL_OUTPUT_TOO_LARGE: {
+    status: 413,
+    message: "Tool {tool} gave more than {maxBytes} bytes.",
+    hint: "Let it store what is large and give back where it is, or the part that was asked for; outputBytesMax raises the limit.",
+    retryable: false,
+  },
+  TOOL_UNKNOWN: {
+    status: 404,
+    message: "There is no tool {tool}. The tools are: {known}.",
+    hint: "The model made it up, reads this and tries again. Where it goes on, name its tools in the instructions.",
+    retryable: false,
   },
   // --- budgets
   BUDGET_EXCEEDED: {

@@ -207,3 +207,22 @@ export const COST_ROWS_MAX = 1_000;
 export const COST_ROWS_DEFAULT = 100;
 /** Charges of one page. */
 export const CHARGES_PAGE_MAX = 1_000;
+
+// Models and tools.
+
+/** Tool calls in one reply of a model: more is a model that has lost its way. */
+export const TOOL_CALLS_MAX = 1_000;
+/** Default limit of what a tool gives back, encoded, in UTF-8 bytes: a model reads no more, and it is read again in every turn. */
+export const TOOL_OUTPUT_BYTES_MAX = 4 * MIB;
+/** Characters of a tool call's id that become part of a step's key; of others a hash does. */
+export const CALL_ID_CHARS_MAX = 100;
+/** Values in one request for embeddings, by default and at most: of the longest vectors as many as one recorded value holds. */
+export const EMBED_BATCH_DEFAULT = 100;
+export const EMBED_BATCH_MAX = 256;
+/** Requests for embeddings that one call of `ctx.embed` has in flight. */
+export const EMBED_REQUESTS_MAX = 8;
+/** Turns of a chat agent in one run, by default. */
+export const CHAT_TURNS_DEFAULT = 100;
+/** Journal entries after which a chat agent stores a checkpoint: at first, and at most. */
+export const CHAT_CHECKPOINT_ENTRIES_MIN = 25;
+export const CHAT_CHECKPOINT_ENTRIES_MAX = 200;

@@ -2,7 +2,7 @@
 import type { CallFacts, CallOutcome, OpenedCall } from "../domain/calls.ts";
 import { exceeded, type Refusal } from "../domain/exceeded.ts";
 import { Postponed } from "../domain/postponed.ts";
-import { NO_SPEND, type Spend } from "../domain/usage.ts";
+import { NO_SPEND, type Spend, toUsd } from "../domain/usage.ts";
 import {
   type Draw,
   type Drawn,
@@ -186,7 +186,7 @@ export class RunAccount {
     for (const waitMs of [...PAUSES_MS, null]) {
       const refusal = await this.#ask(need, call, blocker);
       if (refusal === null) return;
-      if (refusal.final) throw exceeded(refusal);
+      if (refusal.final) throw exceeded({ ...refusal, asked: asked(need, refusal) });
       if (waitMs === null) throw this.#postpone(refusal);
       blocker = refusal.budgetId;
       await pause(waitMs * (0.5 + Math.random()));
@@ -258,6 +258,12 @@ export class RunAccount {
     );
     return done;
   }
+}
+
+/** All that was needed: a part of it may have been held already. */
+function asked(need: Spend, { dimension, asked: lacked }: Refusal): number {
+  if (dimension === "wallMinutes") return lacked;
+  return dimension === "usd" ? toUsd(need.nanoUsd) : need[dimension];
 }
 
 /** A call that has its cover in memory takes nothing. */

@@ -1,5 +1,5 @@
 // How a run ends when its code has: what it gave or threw becomes its outcome, unless the journal says that more was to come.
-import { isLonghaulError, LonghaulError } from "../domain/errors.ts";
+import { isLonghaulError } from "../domain/errors.ts";
 import { toFailure } from "../domain/failure.ts";
 import { encodeValue } from "../domain/value.ts";
 import { type Farewell, failed, succeeded } from "./finish.ts";
@@ -55,10 +55,10 @@ export async function endThrown(run: EndingRun, thrown: unknown): Promise<void> 
   await run.end(() => failed(run.journal, reasonOf(thrown), failure, partial));
 }
 
-/** The reason of a failed run: only errors of this catalogue have one. */
+/** The reason of a failed run: only errors of this catalogue have one, also as a step has recorded them. */
 export function reasonOf(thrown: unknown): string | null {
   if (isOverBudget(thrown)) return "budget_exceeded";
-  return thrown instanceof LonghaulError ? thrown.code.toLowerCase() : null;
+  return isLonghaulError(thrown) ? String(thrown.code).toLowerCase() : null;
 }
 
 const CAUSES_MAX = 10;

@@ -3,6 +3,7 @@ import { encodeValue } from "../domain/value.ts";
 import { type BudgetRaise, pendingAsks, raiseBudget } from "../store/budgets.ts";
 import type { Database } from "../store/database.ts";
 import { resolveApproval } from "../store/read.ts";
+import { isNone } from "./hold.ts";
 
 /** `raised`: it was raised now. `before`: by an earlier try of the same. Null: the tenant has no such budget. */
 export async function raise(
@@ -13,7 +14,8 @@ export async function raise(
   by: BudgetRaise,
 ): Promise<"raised" | "before" | null> {
   const did = await raiseBudget(db, tenant, budgetId, by);
-  if (did === null) return null;
+  // One that was answered by another's raise has nothing to tell.
+  if (did === null || (isNone(by.amount) && by.wallMs === 0)) return did;
   for (const { approval_id, run_id } of await pendingAsks(db, tenant, budgetId)) {
     if (approval_id === by.raiseId) continue;
     // Each has been answered by this: they try again, and raise nothing.

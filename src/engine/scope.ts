@@ -1,10 +1,6 @@
 // Where in the agent's code something was asked for: the path of branches, and how often each name came up there.
 import { fail } from "../domain/errors.ts";
-
-/** Path and name are joined by characters that are escaped inside of them, so that no two places share a key. */
-function escapeName(name: string): string {
-  return name.replace(/[%/#@]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
-}
+import { markedName } from "../domain/step-key.ts";
 
 /**
  * Tells whether two requests came in the same turn, where their order is the code's own. A turn ends with the event loop's, and
@@ -80,25 +76,27 @@ export class Scope {
 
   /** A key for the next occurrence of a name here. */
   key(name: string): string {
-    return `${this.#prefix}${this.path}${this.#next(name)}`;
+    return `${this.#prefix}${this.path}${this.#next(markedName(name, undefined))}`;
   }
 
-  #next(name: string): string {
-    const count = (this.#counts.get(name) ?? 0) + 1;
-    this.#counts.set(name, count);
-    return `${escapeName(name)}#${count}`;
+  #next(marked: string): string {
+    const count = (this.#counts.get(marked) ?? 0) + 1;
+    this.#counts.set(marked, count);
+    return `${marked}#${count}`;
   }
 
   /**
-   * The same for something that stays open for a while.
+   * The same for something that stays open for a while. What has a `mark` of its own (the id of a tool call, a hash of what is asked)
+   * is told apart by it, so that others of its name may be open, in whatever order they were asked for.
    *
-   * @throws DUPLICATE_STEP when one of the same name is open here since an earlier turn: a replay could not tell them apart.
+   * @throws DUPLICATE_STEP when the same is open here since an earlier turn: a replay could not tell them apart.
    */
-  open(name: string): { key: string; segment: string; done: () => void } {
+  open(plainName: string, mark?: string): { key: string; segment: string; done: () => void } {
+    const name = markedName(plainName, mark);
     const turn = this.#turns.now();
     const open = this.#open.get(name);
     if (open !== undefined && open.turn !== turn)
-      throw fail("DUPLICATE_STEP", { name, scope: this.path === "" ? "(the run)" : this.path });
+      throw fail("DUPLICATE_STEP", { name: plainName, scope: this.path === "" ? "(the run)" : this.path });
     const entry = open ?? { turn, count: 0 };
     entry.count += 1;
     this.#open.set(name, entry);

@@ -119,8 +119,10 @@ export class Stay {
     abort.abort(error);
     const failure = encodeValue(toFailure(error));
     const { journal } = this.#run;
-    void this.#settling
-      .send(() => failed(journal, reasonOf(error) ?? "internal", failure, null))
+    void this.#run
+      .partial()
+      .catch(() => null)
+      .then((partial) => this.#settling.send(() => failed(journal, reasonOf(error) ?? "internal", failure, partial)))
       .then(() => this.#over(null));
   }
 

@@ -20,6 +20,10 @@ import { StepStream } from "./step-stream.ts";
 
 export interface StepSpec {
   readonly name: string;
+  /** Tells it from others of its name by what it is about, not by their order: see Scope.open. */
+  readonly mark?: string;
+  /** Told the step's key, whether it is recorded or not. */
+  readonly onKey?: (key: string) => void;
   /** Encoded, or null. */
   readonly input: string | null;
   readonly retry: RetryPolicy;
@@ -41,7 +45,8 @@ export type StepEnding =
 
 /** Gives the recorded outcome, or runs the body until there is one. */
 export async function performStep(execution: Execution, scope: Scope, spec: StepSpec): Promise<unknown> {
-  const { key, done } = scope.open(spec.name);
+  const { key, done } = scope.open(spec.name, spec.mark);
+  spec.onKey?.(key);
   try {
     const hash = spec.input === null ? null : hashInput(spec.input);
     const recorded = execution.replay.find(key);

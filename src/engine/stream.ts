@@ -17,7 +17,7 @@ interface Follower {
   cursor: number;
   /** Null for one that wants entries alone. */
   readonly tokens: TokenReader | null;
-  /** Until then it may have tokens of this process without a look at the journal: entries must not wait while tokens flow. */
+  /** Until then no look at the journal is due: it may have tokens of this process, but entries must not wait while tokens flow. */
   lookMs: number;
   /** Set while it waits: a follower that is busy with what it has is not read for, so that it cannot pile up memory. */
   take: ((news: News[]) => void) | null;
@@ -137,7 +137,8 @@ export class Followers {
       follower.take = take;
       signal?.addEventListener("abort", stop);
       if (signal?.aborted === true || this.#closed) stop();
-      else this.#poke();
+      // One that wants tokens comes back at once and all the time: it is read for when it is its time.
+      else if (follower.lookMs <= performance.now()) this.#poke();
     });
   }
 
@@ -189,7 +190,8 @@ export class Followers {
     try {
       const waiting = [...this.#followers].filter((follower) => follower.take !== null);
       if (waiting.length > 0) {
-        for (const follower of waiting) follower.lookMs = performance.now() + TOKENS_EVERY_MS;
+        const nextMs = performance.now() + TOKENS_EVERY_MS;
+        for (const follower of waiting) follower.lookMs = follower.tokens === null ? 0 : nextMs;
         const rows = groupByPlace(await this.#readFor(waiting));
         for (const [index, follower] of waiting.entries()) this.#give(follower, rows.get(index + 1) ?? []);
       }
@@ -221,6 +223,7 @@ export class Followers {
     if (tokens !== null) {
       const blocks = rows.filter(isBlock);
       if (blocks.length > 0) this.#talkingMs = performance.now() + TALKING_MS;
+      if (entries.length === PAGE || blocks.length === BLOCKS_PAGE) follower.lookMs = 0;
       news.push(...tokens.fromBlocks(blocks, follower.cursor), ...tokens.fromHere(follower.cursor));
     }
     if (news.length > 0) follower.take(news);

@@ -11,6 +11,8 @@ import type { Resolution } from "./waits.ts";
 
 interface WaitSpec {
   readonly name: string;
+  /** See Scope.open. */
+  readonly mark?: string | undefined;
   readonly label: string;
   /** How long, or null for ever. */
   readonly timeoutMs: number | null;
@@ -60,9 +62,11 @@ export function ask(
   name: string,
   request: string,
   timeoutMs: number | null,
+  mark?: string,
 ): Promise<Resolution> {
   return waitFor(execution, scope, {
     name: kind === "approval" ? `approval ${name}` : "interrupt",
+    mark,
     label: `${kind} ${name}`,
     timeoutMs,
     address: (_, approvalId) => approvalKey(approvalId ?? ""),
@@ -71,7 +75,7 @@ export function ask(
 }
 
 async function waitFor(execution: Execution, scope: Scope, spec: WaitSpec): Promise<Resolution> {
-  const { key, done } = scope.open(spec.name);
+  const { key, done } = scope.open(spec.name, spec.mark);
   try {
     const recorded = execution.replay.find(key);
     if (recorded !== undefined) return await replayed(execution, scope, key);

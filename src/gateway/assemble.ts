@@ -65,7 +65,8 @@ export class Assembly {
 
   /** @throws TruncatedStream when the stream ended without saying so */
   reply(): ChatReply {
-    if (this.#finish === null) throw new TruncatedStream("the stream ended before the reply did", this.text);
+    if (this.#finish === null || isGuessed(this.#finish))
+      throw new TruncatedStream("the stream ended before the reply did", this.text);
     const { usage, finishReason, providerMetadata } = this.#finish;
     return {
       content: this.#blocks.map(wholeBlock),
@@ -103,6 +104,12 @@ export class Assembly {
     if (block !== undefined && part.providerMetadata !== undefined) block.providerMetadata = part.providerMetadata;
     this.#open.delete(`${type} ${part.id}`);
   }
+}
+
+/** The SDK's own word for a stream that ended without the provider's: a reason that nobody gave. */
+function isGuessed({ finishReason }: Finish): boolean {
+  const isUnsaid = finishReason.unified === "other" || finishReason.unified === "error";
+  return isUnsaid && finishReason.raw === undefined;
 }
 
 function isOpenBlock(block: Block | LanguageModelV3Content): block is Block {

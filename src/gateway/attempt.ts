@@ -15,6 +15,8 @@ import { watched } from "./watchdog.ts";
 export interface Chosen {
   readonly target: Target;
   readonly estimate: Estimate;
+  /** The estimate is what the budget has room for: the answer must keep to it. */
+  readonly isShortened: boolean;
   readonly price: Price;
   readonly need: Spend;
   readonly booking: Extract<Booking, { is: "go" }>;
@@ -37,13 +39,14 @@ export async function attemptOnce<R>(
   const { target } = chosen;
   const startMs = performance.now();
   const { timeoutMs, idleMs } = route.policy;
-  let attempt: Attempt = { target, number, abort: options.abort, alive: () => undefined };
+  const maxOutputTokens = chosen.isShortened ? chosen.estimate.outputTokens : null;
+  let attempt: Attempt = { target, number, maxOutputTokens, abort: options.abort, alive: () => undefined };
   try {
     const sent = await watched(
       { timeoutMs, openMs: job.streams ? idleMs : null, idleMs },
       options.abort,
       (abort, alive) => {
-        attempt = { target, number, abort, alive };
+        attempt = { ...attempt, abort, alive };
         return job.send(attempt);
       },
     );

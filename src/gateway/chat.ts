@@ -43,7 +43,8 @@ export function chatJob(request: ChatRequest, modelOf: (target: Target) => Promi
     },
     send: async (attempt) => {
       const model = await modelOf(attempt.target);
-      const call = { ...options, abortSignal: attempt.abort };
+      const max = attempt.maxOutputTokens === null ? {} : { maxOutputTokens: attempt.maxOutputTokens };
+      const call = { ...options, ...max, abortSignal: attempt.abort };
       return stream ? streamed(model, call, attempt, onPart === undefined ? undefined : show) : whole(model, call);
     },
   };

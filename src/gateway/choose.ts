@@ -3,9 +3,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Postponed } from "../domain/postponed.ts";
 import { NO_SPEND, type Spend } from "../domain/usage.ts";
 import type { Chosen } from "./attempt.ts";
+import { fittingOutput } from "./fit.ts";
 import { nameOf, type Parts, sizeOf } from "./parts.ts";
-import { unknownPrice } from "./prices.ts";
-import type { CallOptions, Job, Target } from "./roles.ts";
+import { type Price, unknownPrice } from "./prices.ts";
+import type { CallOptions, Estimate, Job, Payer, Target } from "./roles.ts";
 
 interface Later {
   readonly target: Target;
@@ -23,19 +24,21 @@ export async function chooseTarget(
   job: Job<unknown>,
   options: CallOptions,
   targets: readonly [Target, ...Target[]],
+  outputMax: number,
 ): Promise<Chosen> {
   const isAlone = targets.length === 1;
   try {
     for (;;) {
       options.abort.throwIfAborted();
       // Where there is somewhere else to go, a place in a line is only taken where the wait is shortest.
-      let soonest = await tryTarget(parts, job, options, targets[0], isAlone);
+      let soonest = await tryTarget(parts, job, options, targets[0], outputMax, isAlone);
       for (const target of targets.slice(1)) {
         if ("booking" in soonest) break;
-        const tried = await tryTarget(parts, job, options, target, false);
+        const tried = await tryTarget(parts, job, options, target, outputMax, false);
         if ("booking" in tried || tried.readyAtMs < soonest.readyAtMs) soonest = tried;
       }
-      if (!("booking" in soonest) && !isAlone) soonest = await tryTarget(parts, job, options, soonest.target, true);
+      if (!("booking" in soonest) && !isAlone)
+        soonest = await tryTarget(parts, job, options, soonest.target, outputMax, true);
       if ("booking" in soonest) return soonest;
       await waitFor(parts, options, soonest);
     }
@@ -59,6 +62,7 @@ async function tryTarget(
   job: Job<unknown>,
   options: CallOptions,
   target: Target,
+  outputMax: number,
   book: boolean,
 ): Promise<Chosen | Later> {
   const { payer, callKey, attribution } = options;
@@ -70,18 +74,40 @@ async function tryTarget(
     parts.breakers.report(target, "neutral");
   };
   try {
-    const estimate = parts.estimator.estimate(target, sizeOf(job, attribution.feature));
+    const whole = parts.estimator.estimate(target, sizeOf(job, attribution.feature));
     const price = await parts.prices.of(target);
     if (payer.limits.usd && price.confidence === "unknown") throw unknownPrice(target);
-    const need = { ...estimate, nanoUsd: price.atMost(estimate), steps: 0 };
-    await payer.reserve(need);
+    const most = { ...whole, outputTokens: Math.min(whole.outputTokens, outputMax) };
+    const { estimate, need } = await reserveWhatFits(payer, most, price);
     reserved = need;
     const booking = await parts.limiter.reserve({ callKey, target, estimate, book });
-    if (booking.is === "go") return { target, estimate, price, need, booking };
+    if (booking.is === "go") {
+      const isShortened = estimate.outputTokens < whole.outputTokens;
+      return { target, estimate, isShortened, price, need, booking };
+    }
     giveBack();
     return { target, readyAtMs: booking.readyAtMs, reason: booking.reason };
   } catch (error) {
     giveBack();
     throw error;
+  }
+}
+
+/** Sets aside all of it, or as much as there is room for. @throws BUDGET_EXCEEDED */
+async function reserveWhatFits(
+  payer: Payer,
+  most: Estimate,
+  price: Price,
+): Promise<{ readonly estimate: Estimate; readonly need: Spend }> {
+  for (let estimate = most; ; ) {
+    const need = { ...estimate, nanoUsd: price.atMost(estimate), steps: 0 };
+    try {
+      await payer.reserve(need);
+      return { estimate, need };
+    } catch (refusal) {
+      const outputTokens = fittingOutput(refusal, estimate, price);
+      if (outputTokens === null) throw refusal;
+      estimate = { ...estimate, outputTokens };
+    }
   }
 }

@@ -19,7 +19,8 @@ export interface FailureContext {
 }
 
 /**
- * The failure that an error stands for, or null when it is none: somebody gave the call up, and the signal's reason says who.
+ * The failure that an error stands for, or null when it is none and has to be thrown on: somebody gave the call up (the signal's
+ * reason says who), or an error of our own refuses it.
  * Errors are told by what is in them, never by their class: there may be several copies of every package.
  */
 export function classify(error: unknown, context: FailureContext): CallFailure | null {
@@ -29,6 +30,7 @@ export function classify(error: unknown, context: FailureContext): CallFailure |
   if (abort?.aborted === true) return null;
   const facts = errorFacts(error);
   const own = ofOwn(error);
+  if (own === null && isLonghaulError(error)) return null;
   const quota = googleQuota(facts, nowMs);
   const kind = own ?? kindOf(new Evidence(facts, began), quota, error);
   return {
@@ -113,10 +115,11 @@ function limit(it: Evidence, quota: GoogleQuota | null): CallFailureKind | null 
   const mayBeLimit = it.status !== 401 && it.status !== 404 && it.status < 500;
   if (!mayBeLimit) return null;
   if (it.named(words.BILLING_CODES) || it.says(words.BILLING_WORDS)) return "billing";
-  if (it.says(words.CAP_WORDS) && it.status !== 422) return "quota_exhausted";
+  const mayBeWrong = it.status === 400 || it.status === 422;
+  if (it.says(mayBeWrong ? words.PLAIN_CAP_WORDS : words.CAP_WORDS)) return "quota_exhausted";
   if (it.status === 402) return "billing";
   if (it.named(words.OVERLOADED_CODES) || (it.status === 429 && it.says(words.OVERLOADED_WORDS))) return "overloaded";
-  const isRate = it.status === 429 || it.named(words.RATE_CODES) || (it.status !== 400 && it.says(words.RATE_WORDS));
+  const isRate = it.status === 429 || it.named(words.RATE_CODES) || (!mayBeWrong && it.says(words.RATE_WORDS));
   return isRate ? "rate_window" : null;
 }
 

@@ -1,10 +1,11 @@
 // The attempts of one call: whom it asks next, how long it breathes between, and when it gives up.
 import { setTimeout as pause } from "node:timers/promises";
 import { fail } from "../domain/errors.ts";
-import { type AttemptEnd, attemptOnce } from "./attempt.ts";
+import { type AttemptEnd, attemptOnce, type Chosen } from "./attempt.ts";
 import { backoffMs, limitBackoffMs } from "./backoff.ts";
 import { callError, type FailedAttempt } from "./call-error.ts";
 import { chooseTarget } from "./choose.ts";
+import { fittingOutput } from "./fit.ts";
 import { nameOf, type Parts } from "./parts.ts";
 import type { CallFailure, CallOptions, Job, Performed, Target } from "./roles.ts";
 import type { Route } from "./route.ts";
@@ -25,6 +26,8 @@ export class Endeavour<R> {
   readonly #failed: FailedAttempt[] = [];
   /** Failed attempts that count against the number a call has. */
   #counted = 0;
+  /** Output tokens for which there is money. */
+  #outputMax = Number.POSITIVE_INFINITY;
   #inARow: { readonly target: Target; readonly failures: number } | null = null;
 
   constructor(parts: Parts, job: Job<R>, options: CallOptions, route: Route) {
@@ -38,9 +41,10 @@ export class Endeavour<R> {
     const startMs = performance.now();
     const { targets } = this.#route;
     for (let candidates: readonly [Target, ...Target[]] = targets; ; ) {
-      const chosen = await chooseTarget(this.#parts, this.#job, this.#options, candidates);
+      const chosen = await chooseTarget(this.#parts, this.#job, this.#options, candidates, this.#outputMax);
       const number = this.#failed.length + 1;
-      const end = await attemptOnce(this.#parts, this.#job, this.#options, this.#route, chosen, number);
+      const end = await this.#attempt(chosen, number);
+      if (end === null) continue;
       if (end.is === "done") {
         const { result, firstChunkMs } = end.sent;
         const { usage, spend } = end;
@@ -51,6 +55,18 @@ export class Endeavour<R> {
         };
       }
       candidates = await this.#afterFailure(chosen.target, end);
+    }
+  }
+
+  /** Null when its budget had less room than was thought: it is asked for less. */
+  async #attempt(chosen: Chosen, number: number): Promise<AttemptEnd<R> | null> {
+    try {
+      return await attemptOnce(this.#parts, this.#job, this.#options, this.#route, chosen, number);
+    } catch (error) {
+      const fits = fittingOutput(error, chosen.estimate, chosen.price);
+      if (fits === null) throw error;
+      this.#outputMax = fits;
+      return null;
     }
   }
 

@@ -5,6 +5,10 @@ import type { ErrorFacts } from "./error-facts.ts";
 
 const MESSAGE_CHARS_MAX = 500;
 
+/** What the SDK says when it does not know either; the cause knows more. */
+const SAYS_NOTHING =
+  /^(?:failed to process (?:successful|error) response|fetch failed|failed after \d+ attempts?|terminated)\b/i;
+
 /** Keys of OpenAI, Anthropic, Groq, Google, and bearer tokens: some providers repeat what they refuse. */
 const SECRETS = /\b(?:sk|gsk|pk|xai|key)[-_][\w*-]{12,}|\bAIza[\w-]{20,}|\bBearer\s+\S{8,}/g;
 
@@ -23,7 +27,8 @@ const SILENT: Readonly<Record<CallFailureKind, string>> = {
 };
 
 export function failureMessage({ messages, status }: ErrorFacts, kind: CallFailureKind): string {
-  const said = messages.map(oneLine).find((message) => message !== "" && !isMarkup(message));
+  const lines = messages.map(oneLine).filter((message) => message !== "" && !isMarkup(message));
+  const said = lines.find((line) => !SAYS_NOTHING.test(line)) ?? lines[0];
   const text = said ?? SILENT[kind];
   return status !== null && status >= 400 ? `${text} (HTTP ${status})` : text;
 }

@@ -60,6 +60,10 @@ export const BILLING_WORDS =
 export const CAP_WORDS =
   /(?:spend(?:ing)?|usage|budget|cost) (?:limits?|caps?)|(?:daily|weekly|monthly|hourly) (?:\w+ )?(?:limits?|caps?|quota|budget|spend)|(?:limits?|caps?|quota) (?:for|of) (?:today|this (?:day|week|month))|key (?:\w+ )?limit exceeded|budget (?:has been )?exceeded|exceeded (?:\w+ ){0,3}budget|regain access on|per (?:day|week|month)\b|\((?:RPD|TPD)\)|reached your specified/i;
 
+/** The same where a request may also just be wrong, and talk of limits and budgets in another sense. */
+export const PLAIN_CAP_WORDS =
+  /reached your (?:specified|monthly|daily)|regain access on|(?:spend(?:ing)?|usage) (?:limit|cap)s? (?:reached|exceeded)/i;
+
 export const RATE_CODES = new Set([
   ...[
     "rate_limit_error",
@@ -69,7 +73,7 @@ export const RATE_CODES = new Set([
     "too_many_requests",
     "resource_exhausted",
   ],
-  ...["throttlingexception", "throttling", "requests", "tokens", "too_many_requests_error", "queue_exceeded"],
+  ...["throttlingexception", "throttling", "too_many_requests_error", "queue_exceeded"],
 ]);
 export const RATE_WORDS =
   /rate[ -]?limit|too many requests|requests? per (?:minute|second)|tokens? per min|quota exceeded|resource (?:has been )?exhausted|throttl/i;
@@ -127,7 +131,7 @@ export const NETWORK_WORDS =
 /** What broke after it began: half an answer, or one that is no answer. */
 export const BROKEN_NAMES = new Set([
   ...["AI_JSONParseError", "AI_TypeValidationError", "AI_EmptyResponseBodyError", "AI_NoOutputGeneratedError"],
-  ...["AI_NoContentGeneratedError", "AI_InvalidResponseDataError", "AI_InvalidStreamPartError", "AnswerTruncated"],
+  ...["AI_NoContentGeneratedError", "AI_InvalidResponseDataError", "AI_InvalidStreamPartError", "TruncatedStream"],
 ]);
 export const BROKEN_WORDS =
   /invalid json response|failed to process successful response|premature close|^terminated$|unexpected end of|response (?:body )?(?:was )?(?:incomplete|truncated)|no output generated/im;

@@ -1,5 +1,6 @@
 // The gateway of one process: every model call passes here, from agents' runs, from the HTTP endpoint, or from a program of its own.
 import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
+import type { RunNeeds } from "../domain/run-needs.ts";
 import type { Database } from "../store/database.ts";
 import { Answers } from "./answers.ts";
 import { Breakers } from "./breaker.ts";
@@ -32,16 +33,6 @@ export interface GatewayOptions {
   readonly log?: Parts["log"];
   /** Where keys and addresses come from. Default: the environment of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-}
-
-/** What a run says it will need before it starts. */
-export interface RunNeeds {
-  readonly model: string;
-  readonly calls: number;
-  /** Input and output together. */
-  readonly tokens: number;
-  readonly tenant: string;
-  readonly agent: string | null;
 }
 
 export class Gateway {
@@ -130,7 +121,13 @@ export class Gateway {
   }
 
   /** Whether the limits have room for a run's needs now, booking nothing: the first target of the model counts. */
-  preflight({ model, calls, tokens, tenant, agent }: RunNeeds): Promise<Headroom> {
+  preflight({
+    model,
+    calls,
+    tokens,
+    tenant,
+    agent,
+  }: RunNeeds & { readonly tenant: string; readonly agent: string | null }): Promise<Headroom> {
     const estimate = { inputTokens: tokens, outputTokens: 0 };
     const facts = { estimate, step: null, agent, feature: null, tenant, hasTools: false };
     const [target] = routeOf(this.settings, model, facts).targets;

@@ -3,7 +3,6 @@ import type { AnswerSource } from "../domain/model-call.ts";
 import type { TokenUsage } from "../domain/usage.ts";
 import type { Estimator } from "./estimate.ts";
 import type { Prices } from "./prices.ts";
-import type { LimitTold } from "./quota.ts";
 import type { Estimate, Job, Target } from "./roles.ts";
 import type { GatewaySettings } from "./settings.ts";
 
@@ -15,6 +14,13 @@ export type Booking =
       release(actual: TokenUsage | null): void;
     }
   | { readonly is: "wait"; readonly readyAtMs: number; readonly reason: string };
+
+/** What a response says of one limit: see readSignals. Of those by the hour or day only errors tell. */
+export interface LimitTold {
+  readonly dimension: string;
+  readonly limit: number | null;
+  readonly remaining: number | null;
+}
 
 export interface Limiter {
   /**

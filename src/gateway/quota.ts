@@ -13,7 +13,7 @@ import {
   type Told,
 } from "../store/quotas.ts";
 import { learnedPace } from "./pace.ts";
-import type { Booking, Limiter } from "./parts.ts";
+import type { Booking, Limiter, LimitTold } from "./parts.ts";
 import { type LimitedProvider, paceOf, plainKey, type QuotaDimension, quotaKey } from "./quota-keys.ts";
 import { type Needs, type QuotaPlan, QuotaPlans } from "./quota-plan.ts";
 import type { Estimate, Target } from "./roles.ts";
@@ -33,13 +33,6 @@ export interface QuotasOptions {
   /** How long a minute is; tests have little time. */
   readonly minuteMs?: number;
   readonly log?: (level: "debug" | "warn", message: string, fields?: Record<string, unknown>) => void;
-}
-
-/** What a response says of one limit: see readSignals. Of those by the hour or day only errors tell. */
-export interface LimitTold {
-  readonly dimension: string;
-  readonly limit: number | null;
-  readonly remaining: number | null;
 }
 
 export interface Headroom {
@@ -97,12 +90,12 @@ export class Quotas implements Omit<Limiter, "observe"> {
     await this.#blocks.get(plan.target);
     const amounts = plan.amounts(estimate);
     const holder = randomUUID();
-    const row = await this.#ask(plan, (declared, told) =>
+    const row = await this.#ask(plan, (declared, told, news) =>
       reserveQuota(
         this.#options.db,
         {
           ...{ callKey, target: plan.target, keys: plan.keys, amounts, declared, book: ask.book, holder },
-          ...{ slotMs: this.#slotMs, horizonMs: this.#options.horizonMs ?? HORIZON_MS },
+          ...{ slotMs: this.#slotMs, horizonMs: this.#options.horizonMs ?? HORIZON_MS, news },
         },
         told,
       ),
@@ -150,10 +143,10 @@ export class Quotas implements Omit<Limiter, "observe"> {
   async headroom(target: Target, needs: Needs): Promise<Headroom> {
     const plan = this.#plans.of(target);
     const amounts = plan.needs(needs);
-    const row = await this.#ask(plan, async (declared) => ({
-      ...(await quotaHeadroom(this.#options.db, plan.keys, amounts, declared)),
-      sick: null,
-    }));
+    const row = await this.#ask(plan, async (declared, told) => {
+      if (told !== null) this.#options.settlement.add(told);
+      return { ...(await quotaHeadroom(this.#options.db, plan.keys, amounts, declared)), sick: null };
+    });
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "go") return { ok: true, readyAtMs: null, blocking: null };
     return { ok: false, readyAtMs: row.ready_at, blocking: plan.reason(row.key) };
@@ -167,20 +160,21 @@ export class Quotas implements Omit<Limiter, "observe"> {
   /** Asks, with what is to be told riding along; declares the quotas first, and again if the database has lost them. */
   async #ask(
     plan: QuotaPlan,
-    send: (declared: number, told: Told | null) => Promise<QuotaAnswerRow>,
+    send: (declared: number, told: Told | null, news: boolean) => Promise<QuotaAnswerRow>,
   ): Promise<QuotaAnswerRow> {
     const { settlement, log } = this.#options;
     for (let declares = 0; ; declares++) {
       await this.#declare();
+      const news = settlement.wantsNews;
       const told = settlement.ride();
       let row: QuotaAnswerRow;
       try {
-        row = await send(plan.declared, told);
+        row = await send(plan.declared, told, news);
       } catch (error) {
         if (told !== null) settlement.add(told);
         throw error;
       }
-      settlement.onNews(row.sick ?? []);
+      if (row.sick !== null) settlement.onNews(row.sick);
       if (row.verdict !== "missing") return row;
       if (declares === DECLARES_MAX) throw new Error("quotas are gone as soon as they are declared");
       log?.("warn", "the database has lost the state of quotas: they begin anew, with nothing left");

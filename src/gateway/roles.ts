@@ -34,6 +34,8 @@ export interface Attempt {
   readonly target: Target;
   /** 1 for the first attempt of the call, over all its targets. */
   readonly number: number;
+  /** Near the end of a budget: the answer may be no longer, whatever the caller said. Null: as the caller said. */
+  readonly maxOutputTokens: number | null;
   /** Fires on cancel, on time-out, and when nothing came for too long. */
   readonly abort: AbortSignal;
   /** The stream is alive: call it for every part that arrives, so that the idle watchdog stays quiet. */

@@ -9,8 +9,10 @@ export interface SettlementOptions {
 
 /** Nothing is told later than that. */
 const FLUSH_MS = 100;
+/** How many calls went well is worth no more statements than that, as long as calls are made. */
+const OUTCOMES_MS = 250;
 /** More does not ride: the call that carries it would wait for it. */
-const RIDERS_MAX = 200;
+const RIDERS_MAX = 100;
 /** While the database is away. What is lost then is bounded by time: slots lapse, costs are as estimated. */
 const WAITING_MAX = 20_000;
 
@@ -25,6 +27,7 @@ export class Settlement {
   #outcomes = new Map<string, OutcomeCount>();
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | null = null;
+  #outcomesSentMs = Number.NEGATIVE_INFINITY;
   /** Told which targets are open whenever a statement says so. */
   onNews: (sick: readonly SickTarget[]) => void = () => undefined;
 
@@ -39,18 +42,24 @@ export class Settlement {
     for (const pace of told.paces ?? []) this.#paces.set(pace.key, pace);
     for (const { key, left } of told.left ?? []) this.#left.set(key, Math.min(left, this.#left.get(key) ?? left));
     for (const outcome of told.outcomes ?? []) this.#count(outcome);
-    this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+    this.#schedule();
+  }
+
+  /** Whether it is time to hear which targets are sick. */
+  get wantsNews(): boolean {
+    return performance.now() - this.#outcomesSentMs > OUTCOMES_MS;
   }
 
   /** What is waiting, for a statement that goes to the database now; null when that is nothing, or much. */
   ride(): Told | null {
-    return this.#size > RIDERS_MAX ? null : this.#take();
+    if (this.#costs.length + this.#slots.length > RIDERS_MAX) return null;
+    return this.#take(this.wantsNews);
   }
 
   /** Sends what is waiting. Never rejects. */
   async flush(): Promise<void> {
     await this.#sending;
-    const told = this.#take();
+    const told = this.#take(true);
     if (told === null) return;
     this.#sending = this.#send(told);
     await this.#sending;
@@ -76,25 +85,30 @@ export class Settlement {
     });
   }
 
-  get #size(): number {
-    return this.#costs.length + this.#slots.length + this.#paces.size + this.#left.size + this.#outcomes.size;
+  #schedule(): void {
+    const waits = this.#costs.length + this.#slots.length + this.#paces.size + this.#left.size > 0;
+    if (waits || this.#outcomes.size > 0)
+      this.#timer ??= setTimeout(() => void this.flush(), waits ? FLUSH_MS : OUTCOMES_MS);
   }
 
-  #take(): Told | null {
+  #take(withOutcomes: boolean): Told | null {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#size === 0) return null;
     const told: Mutable<Told> = {};
     if (this.#costs.length > 0) told.costs = this.#costs;
     if (this.#slots.length > 0) told.slots = this.#slots;
     if (this.#paces.size > 0) told.paces = [...this.#paces.values()];
     if (this.#left.size > 0) told.left = [...this.#left].map(([key, left]) => ({ key, left }));
-    if (this.#outcomes.size > 0) told.outcomes = [...this.#outcomes.values()];
+    if (withOutcomes) {
+      this.#outcomesSentMs = performance.now();
+      if (this.#outcomes.size > 0) told.outcomes = [...this.#outcomes.values()];
+      this.#outcomes = new Map();
+    }
     this.#costs = [];
     this.#slots = [];
     this.#paces = new Map();
     this.#left = new Map();
-    this.#outcomes = new Map();
-    return told;
+    this.#schedule();
+    return Object.keys(told).length === 0 ? null : told;
   }
 }

@@ -342,7 +342,9 @@ function makeWorker(
     db: installation.db,
     doorbell: installation.doorbell,
     tokens: installation.tokens,
-    programs: new Map([...installation.agents.values()].map((agent) => [agent.name, toProgram(agent)])),
+    programs: new Map(
+      [...installation.agents.values()].map((agent) => [agent.name, toProgram(agent, installation.gateway)]),
+    ),
     workerId,
     version: VERSION,
     build: installation.build,

@@ -42,9 +42,9 @@ export function finalStatusOf(event: RunEvent): unknown {
   return membersOf(event).status;
 }
 
-/** A step's name, as the graph's node: its key, where the first of its name needs no number. */
+/** A step's name, as the graph's node: its key, where the first of its name needs no number, and what a mark tells apart none at all. */
 export function nodeOf(key: string | null): string {
-  return (key ?? "step").replace(/#1$/, "");
+  return (key ?? "step").replace(/@[^/@#]*#\d+$/, "").replace(/#1$/, "");
 }
 
 /** The message that an entry ends; null for one that ends none. */

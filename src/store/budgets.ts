@@ -42,7 +42,7 @@ const READ = `select b.budget_id, b.parent_id, b.tenant_id, b.kind, b.on_exceede
     longhaul.plus(longhaul.minus(b.spent, case when b.period_ends_at <= clock_timestamp() then b.spent else b.before end), u.used)::text as spent,
     longhaul.more_of(longhaul.minus(b.held, u.used), longhaul.none())::text as held
   from longhaul.budgets b cross join lateral (
-    select longhaul.total(longhaul.minus(a.spent, a.rolled)) as used from longhaul.accounts a where a.account_id = any(longhaul.accounts_below(b.budget_id))) u
+    select longhaul.total(longhaul.minus(a.spent, a.rolled)) as used from longhaul.budget_accounts a where a.account_id = any(longhaul.accounts_below(b.budget_id))) u
  where b.budget_id = $1 and ($2::text is null or b.tenant_id = $2)`;
 
 /** `tenant` null: whosever it is. Null when there is none. */

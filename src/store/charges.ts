@@ -25,7 +25,7 @@ export interface ChargeFilter {
   readonly until?: Date | undefined;
   readonly pending?: boolean | undefined;
   readonly limit: number;
-  /** Only what comes after the charge of this run; nothing when it has none. */
+  /** Only what comes after the charge of this run. */
   readonly after?: string | undefined;
 }
 
@@ -48,15 +48,12 @@ const COLUMNS = `run_id, root_id, tenant_id, agent, input_tokens, output_tokens,
 /** In the order in which their runs ended. */
 export async function readCharges(db: Queryable, filter: ChargeFilter): Promise<Charge[]> {
   const { tenant, since, until, pending, limit, after } = filter;
-  const values: unknown[] = [limit];
-  const given = (condition: string, value: unknown): string =>
-    value === undefined ? "" : ` and ${condition.replaceAll("?", `$${values.push(value)}`)}`;
   const rows = await db.query<ChargeRow>(
-    `select ${COLUMNS} from longhaul.charges c where true${given("c.tenant_id = ?", tenant)}${given("c.finished_at >= ?", since)}${given("c.finished_at < ?", until)}
-       ${pending === true ? "and c.delivered_at is null" : ""}
-       ${given("(c.finished_at, c.run_id) > (select a.finished_at, a.run_id from longhaul.charges a where a.run_id = ?)", after)}
-      order by c.finished_at, c.run_id limit $1`,
-    values,
+    `select ${COLUMNS} from longhaul.charges c
+      where ($1::text is null or c.tenant_id = $1) and ($2::timestamptz is null or c.finished_at >= $2) and ($3::timestamptz is null or c.finished_at < $3)
+        and (not $4 or c.delivered_at is null) and ($5::uuid is null or (c.finished_at, c.run_id) > (select x.finished_at, x.run_id from longhaul.charges x where x.run_id = $5))
+      order by c.finished_at, c.run_id limit $6`,
+    [tenant ?? null, since ?? null, until ?? null, pending ?? false, after ?? null, limit],
   );
   return rows.map(chargeOf);
 }

@@ -29,6 +29,8 @@ export interface QuotaAsk {
   readonly holder: string;
   readonly slotMs: number;
   readonly horizonMs: number;
+  /** Whether to bring along which targets are sick. */
+  readonly news: boolean;
 }
 
 export interface QuotaAnswerRow {
@@ -39,6 +41,7 @@ export interface QuotaAnswerRow {
   /** The quota because of which it cannot go. */
   readonly key: string | null;
   readonly limit_: number | null;
+  /** Null: it was not asked for. */
   readonly sick: readonly SickTarget[] | null;
 }
 
@@ -80,18 +83,33 @@ export interface OutcomeCount {
 /** Times that a statement is sent when the database rolled it back for the sake of another. */
 const TRIES_MAX = 5;
 
-const RESERVE = `select a.*, longhaul.sick_targets() as sick
-  from longhaul.reserve_quota($1, $2, $3::text[], $4::float8[], $5, $6, $7::uuid, $8::float8, $9::float8, $10::jsonb) a`;
+const RESERVE = `select a.*, case when $14 then coalesce(longhaul.sick_targets(), '[]') end as sick
+  from longhaul.reserve_quota($1, $2, $3::text[], $4::float8[], $5, $6, $7::uuid, $8::float8, $9::float8,
+    $10::text[], $11::float8[], $12::float8[], $13::jsonb) a`;
 
 /** Lets one call go, or says when. */
 export async function reserveQuota(db: Queryable, ask: QuotaAsk, told: Told | null): Promise<QuotaAnswerRow> {
+  // What concerns the same rows goes into the same update of them.
+  const own = told?.costs?.filter(({ key }) => ask.keys.includes(key)) ?? [];
+  const rest = told === null ? null : withoutCosts(told, own);
   const values = [
     ...[ask.callKey, ask.target, ask.keys, ask.amounts, ask.declared, ask.book, ask.holder, ask.slotMs, ask.horizonMs],
-    told === null ? null : JSON.stringify(told),
+    own.length === 0 ? null : own.map(({ key }) => key),
+    own.length === 0 ? null : own.map(({ delta }) => delta),
+    own.length === 0 ? null : own.map(({ gone }) => gone),
+    rest === null ? null : JSON.stringify(rest),
+    ask.news,
   ];
   const [row] = await repeated(() => db.query<QuotaAnswerRow>(RESERVE, values, "lh_reserve_quota"));
   if (row === undefined) throw new Error("reserve_quota gave no row");
   return row;
+}
+
+function withoutCosts(told: Told, gone: readonly unknown[]): Told | null {
+  const { costs = [], ...others } = told;
+  const left = costs.filter((cost) => !gone.includes(cost));
+  if (left.length > 0) return { ...others, costs: left };
+  return Object.keys(others).length === 0 ? null : others;
 }
 
 /** Tells what became of calls. Answers the targets whose circuits are open. */

@@ -2,17 +2,21 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "../../src/index.ts";
+import { type ConnectOptions, connect } from "../../src/index.ts";
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import type { Database } from "../../src/store/database.ts";
 import { installGuards } from "../support/guards.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 import { DatabaseProxy } from "./proxy.ts";
 import { acknowledge, witness } from "./witness.ts";
-import type { Workload } from "./workloads.ts";
+import type { OnBody, Workload } from "./workloads.ts";
 
 /** Of the victim: short, because points wait for it to lapse; long enough that a loaded machine does not lose it by itself. */
 export const LEASE_MS = 1_500;
+
+function gatewayOf({ gateway }: Workload, onBody: OnBody): Pick<ConnectOptions, "gateway"> {
+  return gateway === undefined ? {} : { gateway: gateway(onBody) };
+}
 
 export class Arena {
   readonly workload: Workload;
@@ -35,7 +39,8 @@ export class Arena {
     await installGuards(fresh.db);
     await fresh.db.query("create table tallies (run_id uuid not null, step text not null)");
     const agents = workload.agents(() => undefined);
-    const outside = await connect({ url: fresh.url, agents, worker: false, migrate: false, connections: 3 });
+    const models = gatewayOf(workload, () => undefined);
+    const outside = await connect({ url: fresh.url, agents, worker: false, migrate: false, connections: 3, ...models });
     return new Arena(workload, fresh, await DatabaseProxy.start(fresh.url), outside);
   }
 
@@ -58,6 +63,7 @@ export class Arena {
     return connect({
       url: this.#fresh.url,
       agents: this.workload.agents(onBody),
+      ...gatewayOf(this.workload, onBody),
       worker: { tickMs: 50, warmMs: this.workload.warmMs, graceMs: 150, drainMs: 100 },
       migrate: false,
       connections: 4,

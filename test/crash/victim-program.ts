@@ -17,11 +17,13 @@ process.once("message", (orders: Orders) => void obey(orders));
 process.send?.("ready");
 
 async function obey({ url, workload, file, leaseMs }: Orders): Promise<void> {
-  const { agents, victim, warmMs, submit } = workloadNamed(workload);
+  const { agents, gateway, victim, warmMs, submit } = workloadNamed(workload);
+  const onBody = (step: string): void => witness(file, step);
   const longhaul = await insistently(() =>
     connect({
       url,
-      agents: agents((step) => witness(file, step)),
+      agents: agents(onBody),
+      ...(gateway === undefined ? {} : { gateway: gateway(onBody) }),
       worker: victim === "worker" ? { leaseMs, tickMs: 100, warmMs, graceMs: 150, drainMs: 100 } : false,
       migrate: false,
       log: (level, message, fields) => {

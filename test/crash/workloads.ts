@@ -1,6 +1,17 @@
 // What is run at every crash point: small agents that together use every verb, and the outside world they talk to.
-import { type AnyAgent, agent, type Ctx, type StepInfo, type StepOptions } from "../../src/index.ts";
+import { generateText, stepCountIs, tool } from "ai";
+import { z } from "zod";
+import { insideStep } from "../../src/engine/inside-step.ts";
+import {
+  type AnyAgent,
+  agent,
+  type ConnectOptions,
+  type Ctx,
+  type StepInfo,
+  type StepOptions,
+} from "../../src/index.ts";
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
+import { callModel } from "../support/calls.ts";
 
 /** Told when a step's body starts; may hold it back. */
 export type OnBody = (step: string) => Promise<void> | void;
@@ -12,6 +23,8 @@ export interface Workload {
   /** Live functions of waiting runs are kept this long; 0: every continuation replays. */
   readonly warmMs: number;
   agents(onBody: OnBody): AnyAgent[];
+  /** Where its agents' models are. */
+  gateway?(onBody: OnBody): NonNullable<ConnectOptions["gateway"]>;
   /** Submits what is to be done, or what a client does to have it done. `acknowledged` is told of every submit that went through. */
   submit(longhaul: LonghaulProcess, acknowledged: (what: string, runId: string) => void): Promise<void>;
   /** What the world does meanwhile; called again and again. */
@@ -246,6 +259,121 @@ const queue: Workload = {
   },
 };
 
+/** The step whose body this is, told to the witness. */
+async function tellStep(onBody: OnBody, runId: string): Promise<void> {
+  await onBody(`${runId}/${insideStep.getStore()?.key}`);
+}
+
+/** A tool loop under a budget: each call of the model goes through the whole gateway, and is paid for. */
+const models: Workload = {
+  name: "models",
+  victim: "worker",
+  warmMs: 5_000,
+  agents: (onBody) => {
+    const counter = agent({
+      name: "counter",
+      // Room for calls whose end nobody saw: they are charged at their estimates.
+      budget: { usd: 1, outputTokens: 50_000, steps: 50 },
+      async run(ctx) {
+        const add = tool({
+          inputSchema: z.object({ to: z.number() }),
+          execute: async ({ to }) => {
+            await tellStep(onBody, ctx.runId);
+            return to + 1;
+          },
+        });
+        const { text } = await generateText({
+          model: ctx.model("own/counter"),
+          tools: ctx.tools({ add }),
+          prompt: ctx.runId,
+          stopWhen: stepCountIs(6),
+          ...ctx.ai,
+        });
+        return text;
+      },
+    });
+    return [counter];
+  },
+  gateway: (onBody) => ({
+    providers: { own: { model: () => countingModel(onBody), limits: { "*": { rpm: 100_000, concurrent: 20 } } } },
+    prices: { "own/*": { inputPerMillionUsd: 1, outputPerMillionUsd: 10 } },
+  }),
+  submit: async (longhaul, acknowledged) => acknowledged("counter", (await longhaul.submit("counter", null)).runId),
+};
+
+/** Asks for one more addition, twice; then says the sum. The prompt is the run's id. */
+function countingModel(onBody: OnBody): unknown {
+  type Message = { readonly role: string; readonly content: readonly { readonly text?: string }[] };
+  const usage = {
+    inputTokens: { total: 100, noCache: 100, cacheRead: 0, cacheWrite: 0 },
+    outputTokens: { total: 10, text: 10, reasoning: 0 },
+  };
+  const answer = async ({ prompt }: { readonly prompt: readonly Message[] }) => {
+    const question = prompt.find(({ role }) => role === "user");
+    await tellStep(onBody, question?.content[0]?.text ?? "");
+    const rounds = prompt.filter(({ role }) => role === "tool").length;
+    const call = { type: "tool-call", toolCallId: `call-${rounds}`, toolName: "add", input: `{"to":${rounds}}` };
+    const content = rounds < 2 ? [call] : [{ type: "text", text: `counted to ${rounds}` }];
+    const unified = rounds < 2 ? "tool-calls" : "stop";
+    return { content, usage, finishReason: { unified, raw: unified }, warnings: [] };
+  };
+  const doStream = (): never => {
+    throw new Error("nobody asks for a stream");
+  };
+  const names = { specificationVersion: "v3", provider: "own", modelId: "counter", supportedUrls: {} };
+  return { ...names, doGenerate: answer, doStream };
+}
+
+/** Money: calls that fail first, children on one budget, steps that count, and a person who is asked for more. */
+const spending: Workload = {
+  name: "spending",
+  victim: "worker",
+  warmMs: 5_000,
+  agents: (onBody) => {
+    const step = witnessed(onBody);
+    const call = (ctx: Ctx, name: string, failures = 0): Promise<number> =>
+      callModel(ctx, name, {
+        ...{ estimate: { input: 100, usd: 0.4 }, actual: { input: 90, usd: 0.3 }, failures },
+        send: async (attempt) => {
+          if (attempt === 1) await onBody(`${ctx.runId}/${name}#1`);
+        },
+      });
+    const child = agent({ name: "buyer", run: (ctx) => call(ctx, "buy") });
+    const parent = agent({
+      name: "spending",
+      budget: { usd: 1, steps: 1_000, onExceeded: "ask" },
+      async run(ctx) {
+        ctx.partial("begun");
+        const first = await call(ctx, "first", 1);
+        const bought = await ctx.map("children", [1, 2], child);
+        const second = await call(ctx, "second");
+        return await step(ctx, "end", {}, () => [first, bought, second]);
+      },
+    });
+    const broke = agent({
+      name: "broke",
+      budget: { usd: 0.2 },
+      async run(ctx) {
+        ctx.partial("nothing");
+        await call(ctx, "dear");
+      },
+    });
+    return [parent, child, broke];
+  },
+  submit: async (longhaul, acknowledged) => {
+    acknowledged("spending", (await longhaul.submit("spending", null)).runId);
+    acknowledged("broke", (await longhaul.submit("broke", null)).runId);
+  },
+  world: async (longhaul) => {
+    for (const { approvalId } of await longhaul.approvals({ status: "pending" })) {
+      await longhaul.approve(approvalId, { by: "ann", args: { raiseBy: 1 } }).catch((error) => {
+        // Another answer has raised the budget for this one too.
+        if (error.code !== "APPROVAL_TAKEN" && error.code !== "APPROVAL_GONE") throw error;
+      });
+    }
+  },
+};
+
 /** The victim is the client: it submits in every way there is, again until it knows that it went through, and answers a question. */
 const client: Workload = {
   name: "client",
@@ -303,6 +431,8 @@ export const WORKLOADS: readonly Workload[] = [
   thread,
   cancel,
   queue,
+  models,
+  spending,
   client,
 ];
 

@@ -381,6 +381,57 @@ describe("blocks", () => {
   });
 });
 
+describe("when pieces are missing", () => {
+  test("a reader that comes late waits for the record rather than show a text with a hole", async () => {
+    const [more, end] = [gate(), gate()];
+    const worker = await stage.worker([writer(["one ", more, "two ", end, "three"])]);
+    const run = await worker.submit("writer");
+    const elsewhere = await stage.client();
+    const early = new Reader(elsewhere, run.runId);
+    await until(() => early.messages.get("answer#1") === "one ");
+    more.open();
+    await until(() => early.messages.get("answer#1") === "one two ");
+    // As after a crash of the database, which empties the table.
+    await stage.db.query("delete from longhaul.tokens where run_id = $1 and pos = 0", [run.runId]);
+    const late = new Reader(elsewhere, run.runId);
+    await until(() => late.seen.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(late.tokens).toEqual([]);
+    end.open();
+    await Promise.all([early.done, late.done]);
+    expect(late.seen.find(({ kind }) => kind === "step")).toMatchObject({ data: { value: "one two three" } });
+  });
+
+  test("because connections were cut, they are sent again", async () => {
+    const end = gate();
+    const steady = agent({
+      name: "writer",
+      run: (ctx) =>
+        ctx.step("answer", async ({ stream }) => {
+          for (let i = 0; i < 200; i++) {
+            stream.write(`${i} `);
+            await new Promise((resolve) => setTimeout(resolve, 4));
+          }
+          await end.opened;
+        }),
+    });
+    const worker = await stage.worker([steady]);
+    const run = await worker.submit("writer");
+    const reader = new Reader(await stage.client(), run.runId);
+    const numbers = (): string[] => (reader.messages.get("answer#1") ?? "").trim().split(" ");
+    for (const least of [20, 60, 100, 140]) {
+      await until(() => numbers().length > least);
+      await stage.db.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+      );
+    }
+    await until(() => numbers().length === 200);
+    expect(numbers()).toEqual(Array.from({ length: 200 }, (_, i) => String(i)));
+    end.open();
+    await reader.done;
+  });
+});
+
 describe("a flood", () => {
   test("of a writer without pause is streamed to a bound, and its record is whole", async () => {
     const end = gate();

@@ -86,6 +86,15 @@ test("a stream that ends without a finish was cut off, and what it said is kept"
   }
 });
 
+test("a finish that nobody gave a reason for is the SDK's guess about a stream that was cut", () => {
+  const guess: LanguageModelV3StreamPart = {
+    type: "finish",
+    usage,
+    finishReason: { unified: "other", raw: undefined },
+  };
+  expect(() => assembled([{ type: "text-delta", id: "1", delta: "hal" }, guess])).toThrow(TruncatedStream);
+});
+
 test("an error in the middle of a stream is thrown as it is", () => {
   const overloaded = new Error("overloaded");
   const cut = (): ChatReply => assembled([{ type: "error", error: overloaded }]);

@@ -443,6 +443,12 @@ const CASES: Case[] = [
   ["nothing at all", "rate_window", 429, ""],
   ["another address", "bad_request", 308, ""],
   ["a conflict", "transient", 409, ""],
+  [
+    "a budget in another sense",
+    "bad_request",
+    400,
+    anthropic("invalid_request_error", "thinking.budget_tokens: exceeded the budget limit per day of reason"),
+  ],
   ["a teapot", "bad_request", 418, "I'm a teapot"],
   ["no JSON for a 200", "truncated_stream", 200, '{"id":"chatcmpl-1","choi'],
 ];
@@ -654,6 +660,10 @@ describe("errors of our own and of the SDK", () => {
       of(fail("PROVIDER_PACKAGE_MISSING", { provider: "openai", package: "p", problem: "x", install: "y" }))?.kind,
     ).toBe("unknown_model");
     expect(of(new LoadAPIKeyError({ message: "OpenAI API key is missing." }))?.kind).toBe("auth_key");
+  });
+
+  test("a refusal of our own is thrown on", () => {
+    expect(of(fail("PRICE_UNKNOWN", { model: "openai/x" }))).toBeNull();
   });
 
   test("what the SDK refuses before it asks is a bad request, and so is a mistake in a provider's code", () => {

@@ -47,7 +47,7 @@ function gatewayFor(config: (names: { a: string; b: string }) => GatewayConfig =
 } {
   place += 1;
   const [a, b] = [`one-${place}`, `two-${place}`];
-  const base = { kind: "openai" as const, api: "chat" as const, apiKey: FAKE_KEY, baseUrl: fake.openai };
+  const base = { kind: "openai" as const, api: "chat" as const, apiKey: FAKE_KEY, baseUrl: fake.urls.openai };
   const own = config({ a, b });
   const providers = {
     [a]: { ...base, ...own.providers?.[a] },
@@ -176,7 +176,7 @@ test.each([
   ["auth", "MODEL_KEY_REJECTED", 1],
   ["bad_request", "MODEL_REQUEST_REFUSED", 1],
   ["context_length", "MODEL_CONTEXT_TOO_LONG", 1],
-  ["quota_exhausted", "MODEL_QUOTA_EXHAUSTED", 1],
+  ["quota_exhausted", "MODEL_UNPAID", 1],
   ["unknown_model", "MODEL_NOT_SERVED", 1],
   ["server_error", "MODEL_UNREACHABLE", 4],
   ["overloaded", "MODEL_OVERLOADED", 4],
@@ -306,7 +306,8 @@ test("a target that keeps failing is left alone by everybody for a while", async
 test("our own limit is kept over many calls, with a pause and without a single refusal", async () => {
   const { gateway, a } = gatewayFor(({ a }) => ({ providers: { [a]: { limits: { "*": { concurrent: 2 } } } } }));
   fake.behave({ reply: { text: "ok", latencyMs: 60 } });
-  await Promise.all(Array.from({ length: 8 }, () => chat(gateway, `${a}/gpt-5`)));
+  const patient = { ...waiter, holdMs: 60_000 };
+  await Promise.all(Array.from({ length: 8 }, () => chat(gateway, `${a}/gpt-5`, { waiter: patient })));
   expect(fake.counts().mostOpen).toBeLessThanOrEqual(2);
   expect(fake.counts().answered).toBe(8);
 });

@@ -10,7 +10,8 @@ const echo = agent({ name: "echo", run: (_ctx, input) => input });
 describe("a plan", () => {
   test("is made, replaced, listed and deleted; its tenants fall back to the default one", async () => {
     const longhaul = await stage.client();
-    const free = { concurrency: 2, band: "background", unfinishedMax: 10, submitsPerMinute: 60 } as const;
+    const budget = { usd: 2.5, per: "month" } as const;
+    const free = { concurrency: 2, band: "background", unfinishedMax: 10, submitsPerMinute: 60, budget } as const;
     expect(await longhaul.plans.set("free", free)).toEqual({ plan: "free", weight: 1, tenants: 0, ...free });
     expect(await longhaul.tenants.setPlan("ann", "free")).toMatchObject({
       ...{ tenant: "ann", plan: "free", cap: 2, band: "background", unfinishedMax: 10, submitsPerMinute: 60 },

@@ -66,7 +66,7 @@ test("many ask, settle, cancel, block, declare and forget at once, on keys in an
           keys,
           amounts: keys.map(() => 1 + Math.random() * 20),
         },
-        ...{ declared: keys.length, book: Math.random() < 0.7, holder, slotMs: 60_000, horizonMs: 60_000 },
+        ...{ declared: keys.length, book: Math.random() < 0.7, holder, slotMs: 60_000, horizonMs: 60_000, news: true },
       },
       Math.random() < 0.5 ? told() : null,
     );
@@ -109,7 +109,7 @@ test("a call with an amount of a rate that is not limited yet, and of keys that 
       declared: 1,
       book: true,
     },
-    ...{ holder: randomUUID(), slotMs: 1, horizonMs: 1 },
+    ...{ holder: randomUUID(), slotMs: 1, horizonMs: 1, news: false },
   };
   expect(await reserveQuota(db, ask, null)).toMatchObject({ verdict: "go", wait_ms: 0 });
   expect(await reserveQuota(db, { ...ask, declared: 2 }, null)).toMatchObject({ verdict: "missing" });
@@ -120,7 +120,7 @@ test("a limit that is declared anew holds at once, and what has gone stays count
   await declareQuotas(db, [quota], 60_000);
   const ask = {
     ...{ target: "t", keys: [quota.key], amounts: [1], declared: 1, book: true },
-    ...{ holder: randomUUID(), slotMs: 1, horizonMs: 60_000 },
+    ...{ holder: randomUUID(), slotMs: 1, horizonMs: 60_000, news: false },
   };
   expect(await reserveQuota(db, { ...ask, callKey: "a" }, null)).toMatchObject({ verdict: "go" });
   await declareQuotas(db, [{ ...quota, emission: 5_000, burst: 5_000 }], 60_000);

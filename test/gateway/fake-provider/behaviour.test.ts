@@ -146,6 +146,9 @@ describe("the witness", () => {
     });
     expect(response.status).toBe(400);
     expect(fake.calls[0]?.body).toBe("{not json");
+    for (const messages of [[null], "hello", [{ role: "tool" }, 7], [{ role: "assistant", tool_calls: 1 }]]) {
+      expect((await chat(fake, "", { messages })).status).toBe(400);
+    }
   });
 
   it("outlives a client that is killed in mid-call, in a process of its own", async () => {

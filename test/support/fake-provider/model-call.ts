@@ -138,7 +138,7 @@ function complaintOf(world: World, call: ModelCall, dialect: Dialect, request: F
         "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly.)",
     };
   }
-  const wrong = dialect.check(call.body, call.headers);
+  const wrong = dialect.check(call.body, call.headers) ?? unreadable(request);
   if (wrong !== null) return wrong;
   if (world.models !== null && !world.models.some((model) => model.test(request.model)))
     return { kind: "unknown_model" };
@@ -148,6 +148,16 @@ function complaintOf(world: World, call: ModelCall, dialect: Dialect, request: F
   if (unanswered !== null) return dialect.unanswered(unanswered.at, unanswered.ids);
   const room = world.contextTokens.find(([glob]) => glob.test(request.model))?.[1];
   return room !== undefined && request.inputTokens > room ? { kind: "context_length" } : null;
+}
+
+/** The right fields with the wrong things in them. */
+function unreadable(request: FakeRequest): Complaint | null {
+  try {
+    void request.prompt;
+    return null;
+  } catch (error) {
+    return { status: 400, message: `Invalid type in the request: ${error instanceof Error ? error.message : error}` };
+  }
 }
 
 function limitFault({ violation }: Verdict): Fault {

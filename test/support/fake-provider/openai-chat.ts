@@ -11,6 +11,8 @@ const FINISH: Readonly<Record<Finish, string>> = {
   "content-filter": "content_filter",
 };
 
+const ROLES = ["system", "developer", "user", "assistant", "tool", "function"];
+
 export const openAiChat: Dialect = {
   operation: "chat",
   check: checkChat,
@@ -37,7 +39,10 @@ export function checkChat(body: Wire): Complaint | null {
       "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.";
     return { status: 400, message, param: "messages", code: "empty_array" };
   }
-  return null;
+  const at = body.messages.findIndex((one: Wire) => !ROLES.includes(one?.role));
+  if (at < 0) return null;
+  const message = `Invalid value: '${body.messages[at]?.role}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.`;
+  return { status: 400, message, param: `messages[${at}].role`, code: "invalid_value" };
 }
 
 export function missing(param: string): Complaint {
@@ -49,7 +54,7 @@ function readChat(body: Wire): Prompt {
   return {
     messages: body.messages.map((one: Wire) => {
       if (one.role === "tool") return toolResult(one.tool_call_id, textOf(one.content));
-      const role = one.role === "developer" ? "system" : one.role;
+      const role = one.role === "developer" ? "system" : one.role === "function" ? "tool" : one.role;
       return message(role, textOf(one.content), one.tool_calls?.map(askedTool) ?? []);
     }),
     tools: (body.tools ?? [])
