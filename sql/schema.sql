@@ -2278,7 +2278,7 @@ begin
       select o.oid, o.name, o.place, o.key, 0 as level, format('tenant_id = %L', p_tenant) as rule from tables o where 'tenant_id' = any(o.columns)
       union all
       select h.oid, h.name, h.place, h.key, o.level + 1, format('%I in (select %I from %s where %s)', o.key, o.key, o.name, o.rule)
-        from owned o join tables h on o.key = any(h.columns) and o.key <> 'run_id' and h.oid <> o.oid and 'tenant_id' <> all(h.columns) where o.level < 4
+        from owned o join tables h on o.key = any(h.columns) and o.key ~ '_(id|no)$' and o.key <> 'run_id' and h.oid <> o.oid and 'tenant_id' <> all(h.columns) where o.level < 4
     ) select o.name, o.rule from owned o order by o.level desc, o.place nulls first, o.name
   loop
     execute format('delete from %s where ctid = any(array(select ctid from %s where %s limit %s))', t.name, t.name, t.rule, p_limit);
@@ -2488,7 +2488,7 @@ begin
   return cardinality(shut);
 end $function$;
 
-create or replace function longhaul.reserve_quota(p_call text, p_target text, p_keys text[], p_amounts double precision[], p_declared integer, p_book boolean, p_holder uuid, p_slot_ms double precision, p_horizon_ms double precision, p_told jsonb)
+create or replace function longhaul.reserve_quota(p_call text, p_target text, p_keys text[], p_amounts double precision[], p_declared integer, p_book boolean, p_holder uuid, p_slot_ms double precision, p_horizon_ms double precision, p_cost_key text[], p_cost_delta double precision[], p_cost_gone double precision[], p_told jsonb)
  returns quota_answer
  language plpgsql
  set plan_cache_mode to 'force_generic_plan'
@@ -2499,25 +2499,22 @@ declare
   firm_max constant float8 := 5000;
   -- between two calls that wait for the same moment, where no rate keeps them apart
   gap constant float8 := 50;
-  asked longhaul.quotas[]; q longhaul.quotas; mine longhaul.bookings; w longhaul.quota_windows;
-  present float8; answer longhaul.quota_answer;
-  n int; i int; amount float8; cost float8; costs float8[] := '{}'; gates float8[] := '{}'; lines float8[] := '{}';
-  gate float8; behind float8; ready float8; base float8; pace float8 := 0; due boolean; firm boolean; hard boolean := false;
+  slot_wait_max constant float8 := 30000;
+  asked longhaul.quotas[]; q longhaul.quotas; mine longhaul.bookings; w longhaul.quota_windows; answer longhaul.quota_answer;
+  present float8; n int; told int := coalesce(cardinality(p_cost_key), 0); declared int := 0; i int; j int; amount float8; delta float8; cost float8; gate float8; behind float8; ready float8; base float8; pace float8 := 0;
+  due boolean; firm boolean; hard boolean := false; goes boolean;
+  costs float8[] := '{}'; gates float8[] := '{}'; lines float8[] := '{}'; day_used float8[]; day_ends float8[];
 begin
   if p_told is not null then perform longhaul.settle_quotas(p_told, p_keys); end if;
   asked := array(select x from longhaul.quotas x where x.key = any(p_keys) order by x.key for update);
   n := coalesce(cardinality(asked), 0);
-  if (select count(*) from unnest(asked) x where x.declared) < p_declared then
-    answer.verdict := 'missing';
-    return answer;
-  end if;
   present := longhaul.now_ms();
   select * into mine from longhaul.bookings b where b.call_key = p_call and b.target = p_target;
-  due := found;
-  if due and mine.ready_at > present then
-    return ('wait', mine.ready_at, mine.ready_at - present, mine.because, null)::longhaul.quota_answer;
-  end if;
+  due := found and mine.ready_at <= present;
   firm := due and mine.firm and present - mine.ready_at <= late_max;
+  if found and not due then
+    answer := ('wait', mine.ready_at, mine.ready_at - present, mine.because, null);
+  end if;
 
   -- When each of them lets the call go: by what has gone (gates), and, for whoever has no place, by what was promised (lines).
   ready := present;
@@ -2525,35 +2522,55 @@ begin
   for i in 1 .. n loop
     q := asked[i];
     amount := p_amounts[array_position(p_keys, q.key)];
+    declared := declared + q.declared::int;
     cost := 0;
     gate := q.blocked_until;
     behind := 0;
-    if amount > q.limit_ then
-      return ('impossible', null, null, q.key, q.limit_)::longhaul.quota_answer;
+    delta := 0;
+    for j in 1 .. told loop
+      -- what was given back of a call before the last idle moment is time that nobody can use any more
+      if p_cost_key[j] = q.key and (q.kind <> 'rate' or p_cost_delta[j] > 0 or p_cost_gone[j] >= q.busy_since) then
+        delta := delta + p_cost_delta[j];
+      end if;
+    end loop;
+    if amount > q.limit_ and answer.verdict is null then
+      answer := ('impossible', null, null, q.key, q.limit_);
     end if;
     if q.kind = 'rate' then
+      if delta <> 0 and q.emission_ms > 0 then
+        q.tat := greatest(q.tat + delta * q.emission_ms, least(q.tat, present));
+        q.line := greatest(q.line + delta * q.emission_ms, q.tat);
+        asked[i] := q;
+      end if;
       cost := amount * q.emission_ms;
       pace := greatest(pace, cost);
       if cost > 0 and not firm then gate := greatest(gate, q.tat + cost - q.burst_ms); end if;
       behind := case when cost > 0 then q.line + cost - q.burst_ms when q.emission_ms = 0 then q.line else 0 end;
       base := greatest(base, q.blocked_until);
-    elsif q.kind = 'window' and amount > 0 then
+    elsif q.kind = 'window' then
       select * into w from longhaul.quota_windows x where x.key = q.key for update;
-      if found and w.ends_at > present and w.used + amount > q.limit_ then
+      if not found or w.ends_at <= present then
+        w.used := 0;
+        w.ends_at := longhaul.day_end_ms(q.zone);
+      end if;
+      w.used := greatest(0, w.used + delta);
+      if amount > 0 and w.used + amount > q.limit_ then
         gate := greatest(gate, w.ends_at);
         behind := q.line;
         base := greatest(base, w.ends_at);
       end if;
-    elsif q.kind = 'slots' and amount > 0 then
+      day_used[i] := w.used;
+      day_ends[i] := w.ends_at;
+    elsif amount > 0 then
       if q.used >= q.limit_ then
         with gone as (delete from longhaul.call_slots s where s.key = q.key and s.expires_at <= present returning 1)
         select q.used - count(*) into q.used from gone;
-        update longhaul.quotas x set used = q.used where x.key = q.key and x.used <> q.used;
-      end if;
-      if q.used >= q.limit_ then
+        asked[i] := q;
         -- about when the next one ends; not all at the same moment
-        gate := greatest(gate, present + least(greatest(q.emission_ms, gap), 30000) * (0.5 + random()));
-        behind := q.line;
+        if q.used >= q.limit_ then
+          gate := greatest(gate, present + least(greatest(q.emission_ms, gap), slot_wait_max) * (0.5 + random()));
+          behind := q.line;
+        end if;
       end if;
     end if;
     hard := hard or (gate > present and q.kind <> 'rate') or q.blocked_until > present;
@@ -2563,86 +2580,95 @@ begin
     if not due then gate := greatest(gate, behind); end if;
     if gate > ready then
       ready := gate;
-      answer.key := q.key;
-      answer.limit_ := q.limit_;
+      if answer.verdict is null then
+        answer.key := q.key;
+        answer.limit_ := q.limit_;
+      end if;
     end if;
   end loop;
 
-  if ready <= present then
-    update longhaul.quotas x
-       set tat = case when c.cost = 0 then x.tat
-                      -- it was paid for, as of the moment when it was to go
-                      when firm then x.tat + (present - mine.ready_at)
-                      else greatest(x.tat, present) + c.cost end,
-           busy_since = case when x.tat < present and c.cost > 0 and not firm then present else x.busy_since end,
-           line = case when c.cost = 0 then x.line
-                       when firm then greatest(x.line, x.tat + (present - mine.ready_at))
-                       when due then greatest(x.line, greatest(x.tat, present) + c.cost)
-                       else greatest(x.line, present) + c.cost end,
-           used = x.used + (x.kind = 'slots' and p_amounts[array_position(p_keys, x.key)] > 0)::int
-      from unnest(costs) with ordinality c(cost, place)
-     where x.key = asked[c.place].key and (c.cost > 0 or x.kind = 'slots');
-    for i in 1 .. n loop
-      q := asked[i];
-      amount := p_amounts[array_position(p_keys, q.key)];
-      if q.kind = 'window' and amount > 0 then
-        -- a day's count may be some calls short after a crash: that is cheaper than a write to the disk for each call
-        perform set_config('synchronous_commit', 'off', true);
-        insert into longhaul.quota_windows as v (key, ends_at, used) values (q.key, longhaul.day_end_ms(q.zone), amount)
-        on conflict (key) do update set used = amount + case when v.ends_at > present then v.used else 0 end,
-                                        ends_at = case when v.ends_at > present then v.ends_at else excluded.ends_at end;
-      elsif q.kind = 'slots' and amount > 0 then
-        insert into longhaul.call_slots (key, holder, expires_at) values (q.key, p_holder, present + p_slot_ms);
+  if declared < p_declared then
+    answer.verdict := 'missing';
+  elsif answer.verdict is null and ready <= present then
+    answer := ('go', present, 0, null, null);
+  elsif answer.verdict is null then
+    answer.verdict := 'wait';
+    if p_book and due and not hard and ready - present <= firm_max then
+      -- Others were late or went before it: it comes a little later, and is paid for now, so that no two of them come for the same room.
+      firm := true;
+    elsif p_book then
+      firm := false;
+      if due then
+        -- Its turn has passed: to the end of the line where it could not pass, but for those who only wait for somebody to end.
+        for i in 1 .. n loop
+          if asked[i].kind <> 'slots' and gates[i] > present and lines[i] > ready then
+            ready := lines[i];
+            answer.key := asked[i].key;
+            answer.limit_ := asked[i].limit_;
+          end if;
+        end loop;
       end if;
-    end loop;
-    if due then delete from longhaul.bookings b where b.call_key = p_call; end if;
-    return ('go', present, 0, null, null)::longhaul.quota_answer;
-  end if;
-
-  answer.verdict := 'wait';
-  if not p_book then
+      if ready - base > p_horizon_ms then
+        p_book := false;
+        ready := base + p_horizon_ms * (0.95 + 0.1 * random());
+      end if;
+    end if;
     answer.ready_at := ready;
     answer.wait_ms := ready - present;
-    return answer;
   end if;
+  goes := answer.verdict = 'go';
+  p_book := p_book and answer.verdict = 'wait' and (mine.call_key is null or due);
 
-  if due and not hard and ready - present <= firm_max then
-    -- Others were late or went before it: it comes a little later, and is paid for now, so that no two of them come for the same room.
-    firm := true;
-    update longhaul.quotas x
-       set busy_since = case when x.tat < ready then ready else x.busy_since end, tat = greatest(x.tat, ready) + c.cost,
-           line = greatest(x.line, greatest(x.tat, ready) + c.cost)
-      from unnest(costs) with ordinality c(cost, place) where x.key = asked[c.place].key and c.cost > 0;
-  else
-    firm := false;
-    if due then
-      -- Its turn has passed: to the end of the line where it could not pass, but for those who only wait for somebody to end.
-      for i in 1 .. n loop
-        if asked[i].kind <> 'slots' and gates[i] > present and lines[i] > ready then
-          ready := lines[i];
-          answer.key := asked[i].key;
-          answer.limit_ := asked[i].limit_;
-        end if;
-      end loop;
+  for i in 1 .. n loop
+    q := asked[i];
+    if q.kind <> 'rate' then
+      amount := p_amounts[array_position(p_keys, q.key)];
+      if q.kind = 'window' and (goes and amount > 0 or q.key = any(p_cost_key)) then
+        -- a day's count may be some calls short after a crash: that is cheaper than a write to the disk for each call
+        perform set_config('synchronous_commit', 'off', true);
+        insert into longhaul.quota_windows as v (key, ends_at, used) values (q.key, day_ends[i], day_used[i] + case when goes then amount else 0 end)
+        on conflict (key) do update set used = excluded.used, ends_at = excluded.ends_at;
+      elsif q.kind = 'slots' and goes and amount > 0 then
+        insert into longhaul.call_slots (key, holder, expires_at) values (q.key, p_holder, present + p_slot_ms);
+        q.used := q.used + 1;
+      end if;
     end if;
-    if ready - base > p_horizon_ms then
-      answer.ready_at := base + p_horizon_ms * (0.95 + 0.1 * random());
-      answer.wait_ms := answer.ready_at - present;
-      return answer;
+    if goes and costs[i] > 0 then
+      if firm then
+        -- it was paid for, as of the moment when it was to go
+        q.tat := q.tat + present - mine.ready_at;
+        q.line := greatest(q.line, q.tat);
+      else
+        if q.tat < present then q.busy_since := present; end if;
+        q.tat := greatest(q.tat, present) + costs[i];
+        q.line := case when due then greatest(q.line, q.tat) else greatest(q.line, present) + costs[i] end;
+      end if;
+    elsif p_book and firm and costs[i] > 0 then
+      if q.tat < ready then q.busy_since := ready; end if;
+      q.tat := greatest(q.tat, ready) + costs[i];
+      q.line := greatest(q.line, q.tat);
+    elsif p_book and not firm then
+      -- Who comes for the second time pays again only where the time that it had paid for has passed unused.
+      if q.kind = 'slots' then
+        if not due and gates[i] > present then q.line := greatest(q.line, present) + least(q.emission_ms, slot_wait_max); end if;
+      elsif costs[i] > 0 then
+        if not due or gates[i] > present then q.line := greatest(q.line, present) + costs[i]; end if;
+      elsif gates[i] > present or (not due and lines[i] > present) then
+        q.line := greatest(q.line, gates[i]) + greatest(pace, gap);
+      end if;
     end if;
-    update longhaul.quotas x
-       set line = case when x.kind = 'slots' then greatest(x.line, present) + least(x.emission_ms, 30000)
-                       when c.cost > 0 then greatest(x.line, present) + c.cost
-                       else greatest(x.line, c.gate) + greatest(pace, gap) end
-      from unnest(costs, gates, lines) with ordinality c(cost, gate, behind, place)
-     where x.key = asked[c.place].key
-       and case when due then c.gate > present and x.kind <> 'slots' else c.cost > 0 or c.gate > present or c.behind > present end;
+    asked[i] := q;
+  end loop;
+  update longhaul.quotas x set tat = u.tat, line = u.line, busy_since = u.busy_since, used = u.used
+    from unnest(asked) u where x.key = u.key and (x.tat <> u.tat or x.line <> u.line or x.used <> u.used);
+
+  if goes and due then
+    delete from longhaul.bookings b where b.call_key = p_call;
+  elsif p_book then
+    insert into longhaul.bookings as b (call_key, target, ready_at, firm, because, keys, costs)
+    values (p_call, p_target, ready, firm, answer.key, array(select x.key from unnest(asked) x), costs)
+    on conflict (call_key, target) do update set ready_at = excluded.ready_at, firm = excluded.firm, because = excluded.because, keys = excluded.keys, costs = excluded.costs;
   end if;
-  insert into longhaul.bookings as b (call_key, target, ready_at, firm, because, keys, costs)
-  values (p_call, p_target, ready, firm, answer.key, array(select x.key from unnest(asked) x), costs)
-  on conflict (call_key, target) do update set ready_at = excluded.ready_at, firm = excluded.firm, because = excluded.because, keys = excluded.keys, costs = excluded.costs;
-  answer.ready_at := ready;
-  answer.wait_ms := ready - present;
   return answer;
 end $function$;
 

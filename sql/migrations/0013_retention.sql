@@ -275,7 +275,7 @@ begin
 end $$;
 
 -- Drops what is left of a tenant, whatever holds it, once all its runs are gone: rows that carry its id, and before them rows that
--- hang on those by their key. Asked of the catalogue, so that no table can be forgotten. Answers how many rows went: call it until
+-- hang on those by their key, where that is an id (`_id`, `_no`): other words mean something else in every table. Asked of the catalogue, so that no table can be forgotten. Answers how many rows went: call it until
 -- there are none; null when the tenant has runs. Submits begin with the table that is locked, and wait for a moment.
 create function longhaul.purge_rows(p_tenant text, p_limit int) returns int language plpgsql as $$
 declare t record; n int := 0;
@@ -311,7 +311,7 @@ begin
       select o.oid, o.name, o.place, o.key, 0 as level, format('tenant_id = %L', p_tenant) as rule from tables o where 'tenant_id' = any(o.columns)
       union all
       select h.oid, h.name, h.place, h.key, o.level + 1, format('%I in (select %I from %s where %s)', o.key, o.key, o.name, o.rule)
-        from owned o join tables h on o.key = any(h.columns) and o.key <> 'run_id' and h.oid <> o.oid and 'tenant_id' <> all(h.columns) where o.level < 4
+        from owned o join tables h on o.key = any(h.columns) and o.key ~ '_(id|no)$' and o.key <> 'run_id' and h.oid <> o.oid and 'tenant_id' <> all(h.columns) where o.level < 4
     ) select o.name, o.rule from owned o order by o.level desc, o.place nulls first, o.name
   loop
     execute format('delete from %s where ctid = any(array(select ctid from %s where %s limit %s))', t.name, t.name, t.rule, p_limit);

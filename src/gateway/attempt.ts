@@ -65,7 +65,7 @@ export async function attemptOnce<R>(
     const spend = settle(options, chosen, usage);
     call.failed(failure?.kind ?? "cancelled", outcomeOf(chosen, usage, spend, startMs, null));
     chosen.booking.release(usage);
-    parts.breakers.report(target, failure !== null && isSickness(failure.kind) ? "failure" : "neutral");
+    parts.breakers.report(target, failure !== null && isSickness(failure) ? "failure" : "neutral");
     if (failure === null) throw options.abort.aborted ? options.abort.reason : error;
     return { is: "failed", failure, error, attempt };
   }
