@@ -11,7 +11,7 @@ create table longhaul.api_keys (
   secret_hash  bytea not null constraint only_the_hash_is_kept check (octet_length(secret_hash) = 32),
   name         text,
   scopes       text[] not null
-    constraint scopes_are_known check (scopes <@ array['runs:read', 'runs:write', 'approvals', 'admin'])
+    constraint scopes_are_known check (scopes <@ array['runs:read', 'runs:write', 'approvals', 'models', 'admin'])
     constraint key_opens_something check (cardinality(scopes) > 0),
   created_at   timestamptz not null default clock_timestamp(),
   created_by   text not null,

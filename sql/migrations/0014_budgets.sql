@@ -124,6 +124,7 @@ create table longhaul.charges (
   agent         text not null
 ) with (fillfactor = 80);
 create index charges_of_tenant on longhaul.charges (tenant_id, finished_at, run_id);
+create index charges_in_order on longhaul.charges (finished_at, run_id);
 create index charges_pending on longhaul.charges (finished_at, run_id) where delivered_at is null;
 
 -- What raised a budget: the answer of a person, or somebody by hand. Its key keeps a repeat from raising it twice.

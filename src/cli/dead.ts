@@ -1,12 +1,12 @@
 // Commands on dead letters: one by one, or those with something in common, with a line for each as it goes.
-import { durationMs } from "../domain/duration.ts";
-import { fail, isLonghaulError } from "../domain/errors.ts";
+import { fail } from "../domain/errors.ts";
 import type { Tenant } from "../runtime/api.ts";
 import type { DeadFilter, DeadLetter, DeadNews } from "../runtime/limits-api.ts";
 import type { Context } from "./context.ts";
 import { feedOf } from "./feed.ts";
 import { withInstallation } from "./installation.ts";
 import { mistake } from "./mistake.ts";
+import { momentOf } from "./moment.ts";
 import { agentNamed, type Submitted, whoami } from "./submit.ts";
 
 interface FilterFlags {
@@ -106,16 +106,4 @@ function deal(input: ManyInput, context: Context, { one, many }: Dealing): Async
 
 function filterOf({ agent, queue, code, since }: FilterFlags): DeadFilter {
   return { agent, queue, code, since: since === undefined ? undefined : momentOf(since) };
-}
-
-/** A duration counts back from now. @throws COMMAND_INVALID */
-function momentOf(since: string): Date {
-  const day = /^\d{4}-\d\d/.test(since) ? new Date(since) : null;
-  if (day !== null && !Number.isNaN(day.getTime())) return day;
-  try {
-    return new Date(Date.now() - durationMs(since));
-  } catch (error) {
-    if (!isLonghaulError(error)) throw error;
-    throw mistake(`--since ${since} is no moment`, 'Write "2 hours", 2030-01-31 or 2030-01-31T12:00:00Z.');
-  }
 }

@@ -25,6 +25,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   keys: "Make and end the API keys of tenants",
   plans: "Say what tenants may have",
   tenants: "See what tenants use, put them on plans, pause them",
+  charges: "See what finished runs are charged, and take note of it",
 };
 
 /**

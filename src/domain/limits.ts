@@ -178,6 +178,36 @@ export const BUDGET_WALL_MINUTES_MAX = 5_256_000;
 /** A run's name for what it waits for is shown: not more of it than this, in characters. */
 export const WAIT_REASON_CHARS_MAX = 300;
 
+// Calls of models from outside, in OpenAI's words.
+
+/** A request: a hundred thousand tokens are half a megabyte, but images travel in it too. */
+export const MODEL_BODY_BYTES_MAX = 32 * MIB;
+/** A whole reply: two thousand embeddings of three thousand numbers. */
+export const MODEL_REPLY_BYTES_MAX = 128 * MIB;
+/** One event of a stream: the last one of a response holds all of it. */
+export const MODEL_EVENT_BYTES_MAX = 16 * MIB;
+/** What is queued for a client that reads more slowly than the model speaks, before the model is made to wait. */
+export const MODEL_STREAM_BYTES_MAX = 1 * MIB;
+/** Texts in one request for embeddings, as OpenAI has it. */
+export const MODEL_EMBEDDINGS_MAX = 2_048;
+/** How long an answer may be kept, and how long a request may ask to wait in line for a quota. */
+export const MODEL_CACHE_MS_MAX = 30 * DAY_MS;
+export const MODEL_WAIT_MS_MAX = 10 * MINUTE_MS;
+/** A wait for a quota that a client is told to sit out, and come back; a longer one is a refusal. */
+export const MODEL_RETRY_MS_MAX = 60 * SECOND_MS;
+/** The words by which costs are told apart: a feature, an agent of another program. Characters. */
+export const LABEL_CHARS_MAX = 200;
+
+// Costs.
+
+/** Calls that one report looks at, the newest: beyond it says that it is not complete. */
+export const COST_CALLS_MAX = 500_000;
+/** Lines of a report: those that cost the most. */
+export const COST_ROWS_MAX = 1_000;
+export const COST_ROWS_DEFAULT = 100;
+/** Charges of one page. */
+export const CHARGES_PAGE_MAX = 1_000;
+
 // Models and tools.
 
 /** Tool calls in one reply of a model: more is a model that has lost its way. */

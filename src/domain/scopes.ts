@@ -1,20 +1,21 @@
-// What a key may do: four scopes, and two short words for the usual sets of them.
+// What a key may do: five scopes, and two short words for the usual sets of them.
 import { fail } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 
 /** In the order in which they are kept and shown. */
-export const SCOPES = ["runs:read", "runs:write", "approvals", "admin"] as const;
+export const SCOPES = ["runs:read", "runs:write", "approvals", "models", "admin"] as const;
 
 /**
- * `runs:read` looks at runs and threads, `runs:write` starts and moves them, `approvals` answers what agents ask people. These three
- * reach one tenant. `admin` is for who runs the installation: workers, queues, keys, and all of `/admin` for every tenant.
+ * `runs:read` looks at runs and threads, `runs:write` starts and moves them, `approvals` answers what agents ask people and raises
+ * budgets, `models` calls models in OpenAI's words. These four reach one tenant. `admin` is for who runs the installation: workers,
+ * queues, keys, and all of `/admin` for every tenant.
  */
 export type Scope = (typeof SCOPES)[number];
 
 /** Short words. They are spelled out when a key is made, so that no later version lets an old key do more. */
 const BUNDLES = {
   read: ["runs:read"],
-  write: ["runs:read", "runs:write", "approvals"],
+  write: ["runs:read", "runs:write", "approvals", "models"],
 } as const satisfies Record<string, readonly Scope[]>;
 
 const WORDS = [...SCOPES, ...Object.keys(BUNDLES)];

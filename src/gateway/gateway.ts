@@ -1,8 +1,6 @@
 // The gateway of one process: every model call passes here, from agents' runs, from the HTTP endpoint, or from a program of its own.
 import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
-import { fail } from "../domain/errors.ts";
 import type { RunNeeds } from "../domain/run-needs.ts";
-import { readBudget } from "../store/budgets.ts";
 import type { Database } from "../store/database.ts";
 import { Answers } from "./answers.ts";
 import { Breakers } from "./breaker.ts";
@@ -11,13 +9,17 @@ import { type EmbeddingReply, embeddingJob } from "./embedding.ts";
 import { Estimator } from "./estimate.ts";
 import { Experience } from "./experience.ts";
 import { Ledger } from "./ledger.ts";
+import { type OpenAiCall, openAiJob } from "./openai/job.ts";
+import { ProviderOutlets } from "./openai/provider-outlets.ts";
 import type { Parts } from "./parts.ts";
+import { Payers } from "./payers.ts";
 import { perform } from "./perform.ts";
 import { Prices } from "./prices.ts";
 import { Providers } from "./providers.ts";
 import { type Headroom, Quotas } from "./quota.ts";
+import { refusingWaiter } from "./refusing-waiter.ts";
 import type { ChatReply } from "./reply.ts";
-import type { CallOptions, Job, Payer, Performed } from "./roles.ts";
+import type { CallOptions, Job, Payer, Performed, Waiter } from "./roles.ts";
 import { routeOf } from "./route.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { Settlement } from "./settlement.ts";
@@ -35,7 +37,6 @@ export interface GatewayOptions {
 
 export class Gateway {
   readonly settings: GatewaySettings;
-  readonly #db: Database;
   readonly #parts: Parts;
   readonly #providers: Providers;
   readonly #settlement: Settlement;
@@ -44,10 +45,11 @@ export class Gateway {
   readonly #answers: Answers;
   readonly #experience: Experience;
   readonly #ledger: Ledger;
+  readonly #payers: Payers;
+  readonly #outlets: ProviderOutlets;
 
   constructor({ db, settings, clock = Date, log = () => undefined, env }: GatewayOptions) {
     this.settings = settings;
-    this.#db = db;
     this.#providers = new Providers(settings, env === undefined ? {} : { env });
     this.#settlement = new Settlement({ db, log });
     const shared = { db, settlement: this.#settlement, clock, log };
@@ -55,6 +57,8 @@ export class Gateway {
     this.#breakers = new Breakers(shared);
     this.#answers = new Answers({ db, log });
     this.#ledger = new Ledger(db);
+    this.#payers = new Payers(db, this.#ledger);
+    this.#outlets = new ProviderOutlets(settings, this.#providers, env);
     const estimator = new Estimator(settings.outputTokensDefault, tokenizerOf(settings, log));
     this.#experience = new Experience(db, estimator);
     this.#parts = {
@@ -88,12 +92,23 @@ export class Gateway {
     return perform(this.#parts, job, options);
   }
 
-  /** Pays for calls outside of runs: they are written down, and drawn from an open budget where one is named. @throws BUDGET_NOT_FOUND */
-  async payer({ tenant, budgetId }: { tenant: string; budgetId: string | null }): Promise<Payer> {
-    if (budgetId === null) return this.#ledger.payer(null, false);
-    const budget = await readBudget(this.#db, tenant, budgetId);
-    if (budget === null) throw fail("BUDGET_NOT_FOUND", { budget: budgetId });
-    return this.#ledger.payer(budgetId, budget.limits.nanoUsd !== null);
+  /** A request in OpenAI's words, to whoever serves it. @throws as `perform` does */
+  openAi(call: OpenAiCall, options: CallOptions): Promise<Performed<string>> {
+    return this.perform(openAiJob(call, this.#outlets), options);
+  }
+
+  /**
+   * Pays for calls outside of runs: they are written down, and drawn from the budget that is named, or from the tenant's.
+   *
+   * @throws BUDGET_NOT_FOUND
+   */
+  payer({ tenant, budgetId }: { tenant: string; budgetId: string | null }): Promise<Payer> {
+    return this.#payers.of(tenant, budgetId);
+  }
+
+  /** For whoever is no run: waits in place at most so long, else is refused with QUOTA_WAIT. Default: as runs do before they sleep. */
+  waiter(holdMs = this.settings.holdMs): Waiter {
+    return refusingWaiter(this.#parts.clock, holdMs);
   }
 
   /** Aliases, then the providers that can be called. */

@@ -40,7 +40,8 @@ export async function closePools(): Promise<void> {
   await Promise.all(agents.map((agent) => agent.destroy()));
 }
 
-function poolOf(connections: number): Agent {
+/** The pool of this size, for whoever sends requests without `fetch`. */
+export function poolOf(connections: number): Agent {
   const known = pools.get(connections);
   if (known !== undefined) return known;
   const agent = new Agent({

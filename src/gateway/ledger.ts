@@ -26,14 +26,17 @@ export class Ledger {
     this.#db = db;
   }
 
-  /** `hasUsdLimit`: the budget limits dollars, so that a call of unknown price must be refused. */
-  payer(budgetId: string | null, hasUsdLimit: boolean): Payer {
+  /**
+   * `hasUsdLimit`: dollars are limited, so that a call of unknown price must be refused. `reopen`: opens the budget again when it has been
+   * dropped.
+   */
+  payer(budgetId: string | null, hasUsdLimit: boolean, reopen?: () => Promise<unknown>): Payer {
     return {
       limits: { usd: hasUsdLimit },
       // An open budget is drawn on when the call is opened: what it asks for is in that statement.
       reserve: async () => undefined,
       settle: (_reserved: Spend, _actual: Spend) => undefined,
-      open: (facts) => this.#open(facts, budgetId),
+      open: (facts) => this.#open(facts, budgetId, reopen),
       note: (facts) => this.#note(facts),
     };
   }
@@ -44,13 +47,21 @@ export class Ledger {
     await this.#flushing;
   }
 
-  async #open(facts: CallFacts, budgetId: string | null): Promise<OpenedCall> {
+  async #open(
+    facts: CallFacts,
+    budgetId: string | null,
+    reopen: (() => Promise<unknown>) | undefined,
+  ): Promise<OpenedCall> {
     const call: NewCall = { ...facts, callId: uuidv7() };
     const untilMs = performance.now() + PATIENCE_MS;
     for (;;) {
       const drawn = await openCall(this.#db, call, budgetId);
       if (drawn.verdict === "done") break;
-      if (drawn.verdict === "lost") throw fail("BUDGET_NOT_FOUND", { budget: budgetId ?? "" });
+      if (drawn.verdict === "lost") {
+        if (reopen === undefined || (await reopen()) === null)
+          throw fail("BUDGET_NOT_FOUND", { budget: budgetId ?? "" });
+        continue;
+      }
       if (drawn.refusal.final || performance.now() > untilMs) throw exceeded(drawn.refusal);
       await pause(ASK_AGAIN_MS);
     }

@@ -2,10 +2,13 @@
 import type { Agent, AnyAgent } from "../agents/ctx.ts";
 import type { Approval, ApprovalStatus } from "../domain/approval.ts";
 import type { BudgetDeclaration, BudgetLimits, BudgetView } from "../domain/budget.ts";
+import type { ConcentrationReport, CostReport } from "../domain/costs.ts";
 import type { DurationInput } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import type { Run, RunResult, RunStatus } from "../domain/run.ts";
 import type { TokenEvent } from "../domain/tokens.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import type { Billing, ChargePage, CostOptions, CostPeriod, ListCharges } from "./costs-api.ts";
 import type { Keys } from "./keys-api.ts";
 import type { AdmissionView, DeadFilter, DeadLetter, DeadNews, ListDead, Plans, Tenants } from "./limits-api.ts";
 import type { LoadAlert, LoadReport, ScaleOptions, ScaleReport } from "./load-views.ts";
@@ -250,6 +253,12 @@ export interface Tenant {
   retry(runId: string, options: { by: string }): Promise<RunHandle>;
   /** A new run from this one's journal up to (not with) a step. Default: from the start. */
   fork(runId: string, options?: { beforeStep?: string; input?: unknown }): Promise<RunHandle>;
+  /**
+   * Opens a budget for calls outside of runs, below the tenant's own: steps are not counted there. The same key gives the same budget.
+   *
+   * @throws BUDGET_INVALID
+   */
+  openBudget(limits: BudgetLimits, options?: { readonly idempotencyKey?: string | undefined }): Promise<BudgetView>;
   /** Null for one that the tenant does not have. A run that declares a budget has one with the run's id. */
   budget(budgetId: string): Promise<BudgetView | null>;
   /** Raises what it limits by this much. Runs that ask a person for it go on. @throws BUDGET_NOT_FOUND, BUDGET_INVALID */
@@ -260,6 +269,12 @@ export interface Tenant {
     ifExists?: "raise" | "do_nothing";
   }): Promise<Thread>;
   thread(threadId: string): Promise<Thread | null>;
+  /** What its model calls have cost. @throws REQUEST_INVALID, DURATION_INVALID */
+  costs(options?: CostOptions): Promise<CostReport>;
+  /** How much of it the most expensive of its runs have. @throws DURATION_INVALID */
+  concentration(options?: CostPeriod): Promise<ConcentrationReport>;
+  /** What its finished runs are charged, in the order in which they ended. @throws DURATION_INVALID */
+  charges(filter?: ListCharges): Promise<ChargePage>;
 }
 
 /** An open installation. The verbs act for the tenant `default`; `tenant(id)` gives them for another. */
@@ -268,6 +283,10 @@ export interface Longhaul extends Tenant {
   readonly keys: Keys;
   readonly plans: Plans;
   readonly tenants: Tenants;
+  /** Costs and charges of all tenants. */
+  readonly billing: Billing;
+  /** Models, for whoever calls them outside of runs. */
+  readonly gateway: Gateway;
   tenant(tenantId: string): Tenant;
   workers(): Promise<WorkerView[]>;
   queues(): Promise<QueueView[]>;

@@ -27,6 +27,7 @@ import type { RetentionPolicy } from "../store/retention.ts";
 import { freeWorker, sweep } from "../store/sweep.ts";
 import { Admission } from "./admission.ts";
 import type { Longhaul, Tenant } from "./api.ts";
+import { BillingVerbs } from "./costs.ts";
 import { answering, findAgent, type Installation } from "./installation.ts";
 import { KeyVerbs } from "./keys.ts";
 import { configuredPlans, declareLimits, declarePlans } from "./limits.ts";
@@ -140,6 +141,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
   readonly plans: PlanVerbs;
   readonly tenants: TenantsVerbs;
   readonly gateway: Gateway;
+  readonly billing: BillingVerbs;
   readonly database: Database;
   readonly #installation: Installation;
   readonly #worker: Worker | null;
@@ -156,6 +158,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     this.keys = new KeyVerbs(installation);
     this.plans = new PlanVerbs(installation);
     this.tenants = new TenantsVerbs(installation);
+    this.billing = new BillingVerbs(installation.db);
     this.#worker = worker?.worker ?? null;
     this.workerId = worker?.id ?? null;
     this.agents = [...installation.agents.values()];

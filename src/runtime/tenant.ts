@@ -1,6 +1,7 @@
 // The verbs of an installation for one tenant.
 import type { AnyAgent } from "../agents/ctx.ts";
 import type { BudgetLimits, BudgetView } from "../domain/budget.ts";
+import type { ConcentrationReport, CostReport } from "../domain/costs.ts";
 import { formatDuration } from "../domain/duration.ts";
 import type { RunEvent } from "../domain/entry.ts";
 import { fail } from "../domain/errors.ts";
@@ -30,7 +31,9 @@ import type {
   Why,
 } from "./api.ts";
 import { answerInterrupt, decide, pendingApprovals } from "./approvals.ts";
-import { raiseBudgetOf, viewBudgetOf } from "./budgets.ts";
+import { openBudgetOf, raiseBudgetOf, viewBudgetOf } from "./budgets.ts";
+import { chargesOf, concentrationOf, costsOf } from "./costs.ts";
+import type { ChargePage, CostOptions, CostPeriod, ListCharges } from "./costs-api.ts";
 import { DeadLetterVerbs } from "./dead-letters.ts";
 import { forkAt, retryRun } from "./fork.ts";
 import { answering, type Installation, loadValue } from "./installation.ts";
@@ -244,6 +247,11 @@ export class TenantVerbs implements Tenant {
     return this.#handle(next, null, false);
   }
 
+  openBudget(limits: BudgetLimits, options: Parameters<Tenant["openBudget"]>[1] = {}): Promise<BudgetView> {
+    const { idempotencyKey = null } = options;
+    return answering(() => openBudgetOf(this.#installation, this.tenantId, limits, idempotencyKey));
+  }
+
   budget(budgetId: string): Promise<BudgetView | null> {
     return answering(() => viewBudgetOf(this.#installation, this.tenantId, budgetId));
   }
@@ -258,6 +266,18 @@ export class TenantVerbs implements Tenant {
 
   thread(threadId: string): Promise<Thread | null> {
     return answering(() => viewThread(this.#installation, this.tenantId, threadId));
+  }
+
+  costs(options: CostOptions = {}): Promise<CostReport> {
+    return costsOf(this.#installation.db, this.tenantId, options);
+  }
+
+  concentration(options: CostPeriod = {}): Promise<ConcentrationReport> {
+    return concentrationOf(this.#installation.db, this.tenantId, options);
+  }
+
+  charges(filter: ListCharges = {}): Promise<ChargePage> {
+    return chargesOf(this.#installation.db, this.tenantId, filter);
   }
 
   async #existing(runId: string): Promise<Run> {

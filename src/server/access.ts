@@ -61,6 +61,19 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "POST /admin/approvals/:approvalId/deny": "approvals",
   "POST /admin/approvals/:approvalId/resume": "approvals",
 
+  "POST /v1/chat/completions": "models",
+  "POST /v1/responses": "models",
+  "POST /v1/embeddings": "models",
+  "GET /v1/models": "models",
+  "GET /v1/models/:model{.+}": "models",
+  "POST /v1/budgets": "models",
+  "GET /v1/budgets/:budgetId": "models",
+  "POST /v1/budgets/:budgetId/raise": "approvals",
+
+  "GET /admin/costs": "runs:read",
+  "GET /admin/charges": "runs:read",
+  "POST /admin/charges/ack": "admin",
+
   "GET /admin/workers": "admin",
   "GET /admin/queues": "admin",
   "GET /admin/scale": "admin",

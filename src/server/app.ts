@@ -6,16 +6,21 @@ import { authorize } from "./access.ts";
 import { AssistantDirectory } from "./assistants.ts";
 import { checkHost, checkOrigin, numberRequest, refuseWhenClosing } from "./guard.ts";
 import { identify } from "./identify.ts";
+import { openAiErrorResponse } from "./openai-error.ts";
 import { resolveLimits, type ServerEnv, type ServerOptions, stderrLog } from "./options.ts";
+import type { Ctx } from "./request.ts";
 import { errorResponse } from "./respond.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { assistantRoutes } from "./routes/assistants.ts";
+import { budgetRoutes } from "./routes/budgets.ts";
 import { claimRoutes } from "./routes/claim.ts";
+import { costRoutes } from "./routes/costs.ts";
 import { deadRoutes } from "./routes/dead.ts";
 import { finishRoutes } from "./routes/finish.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { journalRoutes } from "./routes/journal.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { modelRoutes } from "./routes/models.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { submitRoutes } from "./routes/submit.ts";
@@ -47,8 +52,13 @@ export function createApp(options: ServerOptions): { app: App; streams: Streams 
   app.notFound(() => {
     throw fail("ROUTE_NOT_FOUND");
   });
-  app.onError((error, c) => errorResponse(c, error, log));
+  app.onError((error, c) => (isForOpenAi(c) ? openAiErrorResponse : errorResponse)(c, error, log));
   return { app, streams };
+}
+
+/** Whoever asks there is a program that knows OpenAI's errors. */
+function isForOpenAi(c: Ctx): boolean {
+  return c.req.path.startsWith("/v1/");
 }
 
 const verbs = [
@@ -64,4 +74,7 @@ const verbs = [
   tenantRoutes,
   assistantRoutes,
   keyRoutes,
+  modelRoutes,
+  budgetRoutes,
+  costRoutes,
 ];

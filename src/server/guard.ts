@@ -8,7 +8,10 @@ import type { Streams } from "./streams.ts";
 
 type Guard = MiddlewareHandler<ServerEnv>;
 
-const EXPOSED = "Content-Location, Location, X-Pagination-Total, X-Pagination-Next, X-Request-Id, Retry-After";
+const EXPOSED = [
+  "Content-Location, Location, X-Pagination-Total, X-Pagination-Next, X-Request-Id, Retry-After",
+  "X-Longhaul-Model, X-Longhaul-Attempts, X-Longhaul-Cache, X-Longhaul-Cost-Usd",
+].join(", ");
 const METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 

@@ -4,6 +4,7 @@ import {
   BODY_BYTES_HARD_MAX,
   BODY_BYTES_MAX,
   BODY_DEPTH_MAX,
+  MODEL_BODY_BYTES_MAX,
   STREAM_CLIENT_BUFFER_BYTES_MAX,
   STREAM_CLIENTS_MAX,
   STREAM_CLIENTS_PER_TENANT_MAX,
@@ -34,6 +35,8 @@ export type Authenticate = (request: Request) => Caller | null | Promise<Caller 
 export interface ServerLimits {
   /** Longest request body. Default 1 MiB, at most 32 MiB. */
   readonly bodyBytesMax: number;
+  /** The same of a request to a model, which may hold images. Default and at most 32 MiB. */
+  readonly modelBodyBytesMax: number;
   /** Deepest nesting of a request body. Default 100. */
   readonly bodyDepthMax: number;
   /** Event streams and waiting requests open at once in this process, and of one tenant in it. Default 10,000 and 1,000. */
@@ -81,6 +84,7 @@ export interface ServerEnv {
 export function resolveLimits(given: Partial<ServerLimits> = {}): ServerLimits {
   const limits: ServerLimits = {
     bodyBytesMax: BODY_BYTES_MAX,
+    modelBodyBytesMax: MODEL_BODY_BYTES_MAX,
     bodyDepthMax: BODY_DEPTH_MAX,
     streamsMax: STREAM_CLIENTS_MAX,
     streamsPerTenantMax: STREAM_CLIENTS_PER_TENANT_MAX,
@@ -90,7 +94,11 @@ export function resolveLimits(given: Partial<ServerLimits> = {}): ServerLimits {
     connectionsMax: STREAM_CLIENTS_MAX + 2_000,
     ...given,
   };
-  return { ...limits, bodyBytesMax: Math.min(limits.bodyBytesMax, BODY_BYTES_HARD_MAX) };
+  return {
+    ...limits,
+    bodyBytesMax: Math.min(limits.bodyBytesMax, BODY_BYTES_HARD_MAX),
+    modelBodyBytesMax: Math.min(limits.modelBodyBytesMax, MODEL_BODY_BYTES_MAX),
+  };
 }
 
 /** One JSON line per trouble on the standard error. */

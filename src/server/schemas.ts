@@ -1,7 +1,10 @@
 // The shapes of request bodies, as LangGraph's clients send them. Unknown members are ignored; null stands for absent.
 
 import * as z from "zod";
+import { COST_GROUPS } from "../domain/costs.ts";
 import {
+  CHARGES_PAGE_MAX,
+  COST_ROWS_MAX,
   DURATION_MS_MAX,
   METADATA_BYTES_MAX,
   METADATA_KEYS_MAX,
@@ -251,3 +254,26 @@ export const deadBody = z.object({
 });
 
 export const deadEdit = z.object({ input: anything });
+
+/** A moment, or how far back from now. */
+const since = z.union([moment, z.string().min(1)]);
+const reportPeriod = {
+  since: since.optional(),
+  until: moment.optional(),
+  limit: wholeNumber(1, COST_ROWS_MAX).optional(),
+};
+
+export const costsQuery = z.object({
+  ...reportPeriod,
+  by: z.enum(COST_GROUPS).optional(),
+  report: z.enum(["lines", "concentration"]).optional(),
+});
+
+export const chargesQuery = z.object({
+  ...reportPeriod,
+  limit: wholeNumber(1, CHARGES_PAGE_MAX).optional(),
+  pending: flag.optional(),
+  after: uuid.optional(),
+});
+
+export const chargesAck = z.object({ runIds: z.array(uuid).min(1).max(CHARGES_PAGE_MAX) });

@@ -11,6 +11,8 @@ export interface StreamPlan {
   readonly heartbeat: string;
   /** Called once if the client goes before the end; not when it is this server that goes. */
   readonly onDisconnect?: (() => Promise<unknown>) | undefined;
+  /** It cannot be taken up again elsewhere: a server that goes lets it end, as it does with plain requests. Default false. */
+  readonly finishes?: boolean | undefined;
 }
 
 /** The open streams of this process. */
@@ -55,7 +57,7 @@ export class Streams {
   /** Breaks every stream off: a clean end would tell clients that there is no more to come. */
   closeAll(): void {
     this.#closing = true;
-    for (const stream of this.#open) stream.cut("closing");
+    for (const stream of this.#open) if (!stream.finishes) stream.cut("closing");
   }
 
   #ended(stream: OpenStream, tenant: string, c: Ctx, plan: StreamPlan, reason: EndReason, error: unknown): void {
@@ -81,6 +83,7 @@ type EndReason = "done" | "gone" | "stalled" | "broken" | "closing" | "refused";
 
 class OpenStream {
   readonly body: ReadableStream<Uint8Array>;
+  readonly finishes: boolean;
   readonly #abort = new AbortController();
   readonly #encoder = new TextEncoder();
   readonly #frames: AsyncIterator<string>;
@@ -94,6 +97,7 @@ class OpenStream {
 
   constructor(c: Ctx, plan: StreamPlan, limits: ServerLimits, onEnd: (reason: EndReason, error?: unknown) => void) {
     this.#onEnd = onEnd;
+    this.finishes = plan.finishes === true;
     this.#frames = plan.source(this.#abort.signal)[Symbol.asyncIterator]();
     this.#breakSocket = () => c.env?.outgoing?.destroy() !== undefined;
     this.#timer = setInterval(() => this.#beat(plan.heartbeat, limits), limits.heartbeatMs);

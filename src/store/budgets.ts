@@ -58,6 +58,40 @@ export async function openBudget(db: Queryable, budgetId: string, tenant: string
   await db.query("select longhaul.open_budget($1, $2, $3)", [budgetId, tenant, declared]);
 }
 
+/** Whether calls outside of runs can draw on a budget: one opened for them. Null: the tenant has no such. */
+export async function readOpenBudget(
+  db: Queryable,
+  tenant: string,
+  budgetId: string,
+): Promise<{ readonly countsUsd: boolean } | null> {
+  const [row] = await db.query<{ counts_usd: boolean }>(
+    `select t.counts_usd from longhaul.budgets b cross join lateral longhaul.terms(b.budget_id) t
+      where b.budget_id = $1 and b.tenant_id = $2 and b.kind = 'open'`,
+    [budgetId, tenant],
+    "lh_read_open_budget",
+  );
+  return row === undefined ? null : { countsUsd: row.counts_usd };
+}
+
+/**
+ * Opens, where the tenant's plan has a budget, one below it that limits nothing itself: what calls that name no budget draw on. Null where
+ * the plan has none. Safe to repeat.
+ */
+export async function openTenantBudget(
+  db: Queryable,
+  tenant: string,
+  budgetId: string,
+): Promise<{ readonly countsUsd: boolean } | null> {
+  const [row] = await db.query<{ counts_usd: boolean }>(
+    `with t as materialized (select x.budget_id from longhaul.tenants x where x.tenant_id = $1 and x.budget_id is not null),
+          o as materialized (select longhaul.open_budget($2, $1, '{}') from t)
+     select w.counts_usd from t cross join o cross join lateral longhaul.terms(t.budget_id) w`,
+    [tenant, budgetId],
+    "lh_open_tenant_budget",
+  );
+  return row === undefined ? null : { countsUsd: row.counts_usd };
+}
+
 export interface BudgetRaise {
   /** The answer that asks for it, or an id of the caller's: a repeat with the same changes nothing. */
   readonly raiseId: string;

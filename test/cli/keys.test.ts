@@ -39,7 +39,7 @@ test("a server goes public with the first key, and not before", async () => {
   expect(refused.error().hint).toContain("longhaul keys create --tenant acme");
 
   const key = await created("--tenant", "acme", "--name", "ci");
-  expect(key).toMatchObject({ tenant: "acme", name: "ci", scopes: ["runs:read", "runs:write", "approvals"] });
+  expect(key).toMatchObject({ tenant: "acme", name: "ci", scopes: ["runs:read", "runs:write", "approvals", "models"] });
   const server = new RunningCli(args, { cwd: project.root, env: env() });
   const { url } = await server.event("ready");
   const at = `${String(url).replace("0.0.0.0", "127.0.0.1")}/runs`;

@@ -4,7 +4,7 @@ import { SCOPES, scopesOf } from "../../src/domain/scopes.ts";
 
 test.each([
   [["read"], ["runs:read"]],
-  [["write"], ["runs:read", "runs:write", "approvals"]],
+  [["write"], ["runs:read", "runs:write", "approvals", "models"]],
   [
     ["admin", "read", "runs:read"],
     ["runs:read", "admin"],

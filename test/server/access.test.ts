@@ -31,6 +31,14 @@ function call(route: string, scopes: readonly Scope[], init: RequestInit = {}): 
   return fetch(url, { method, ...init, headers: { "x-scopes": scopes.join(","), ...init.headers } });
 }
 
+/** The same in both shapes: ours, and OpenAI's. */
+function errorIn(body: Record<string, unknown>): { code: string; message: string } {
+  const { error } = body as { error?: { message: string; longhaul?: { code: string } } };
+  return error?.longhaul === undefined
+    ? (body as unknown as { code: string; message: string })
+    : { code: error.longhaul.code, message: error.message };
+}
+
 test("every route declares its scope, and nothing else does", () => {
   const served = createServer({ longhaul: house.longhaul }).routes.filter(({ method }) => method !== "ALL");
   const names = [...new Set(served.map(({ method, path }) => `${method} ${path}`))];
@@ -56,7 +64,7 @@ describe("without its scope a route is closed, whatever else the caller may do",
     const others = SCOPES.filter((scope) => scope !== access && !(route.includes(" /admin/") && scope === "admin"));
     for (const scopes of [others, []]) {
       const refused = await call(route, scopes);
-      const body = (await refused.json()) as { code: string; message: string };
+      const body = errorIn((await refused.json()) as Record<string, unknown>);
       expect([refused.status, body.code]).toEqual([403, "SCOPE_MISSING"]);
       expect(body.message).toContain(access);
     }

@@ -45,6 +45,8 @@ interface Ids {
   readonly idempotencyKey: string;
   readonly tenant: string;
   readonly plan: string;
+  readonly budgetId: string;
+  readonly model: string;
 }
 
 let database: FreshDatabase;
@@ -90,6 +92,7 @@ async function live(name: string, status: string): Promise<Ids> {
   if (status === "waiting") await owner.signal(runId, "unheard", { secret: CANARY });
   const [asked] = await owner.approvals({ runId });
   const key = await longhaul.keys.create({ tenant: OWNER, name: CANARY, by: CANARY });
+  const { budgetId } = await owner.openBudget({ usd: 7 });
   return {
     threadId,
     runId,
@@ -99,6 +102,9 @@ async function live(name: string, status: string): Promise<Ids> {
     idempotencyKey,
     tenant: OWNER,
     plan: "default",
+    budgetId,
+    // Models are nobody's own.
+    model: "gpt-5",
   };
 }
 
@@ -113,6 +119,8 @@ function nobodys(): Ids {
     idempotencyKey: randomUUID(),
     tenant: randomUUID(),
     plan: randomUUID(),
+    budgetId: randomUUID(),
+    model: randomUUID(),
   };
 }
 
@@ -196,11 +204,29 @@ const REQUESTS: Readonly<Record<string, (ids: Ids) => Request[]>> = {
   "POST /admin/dead/:runId/retry": () => [{ body: {} }],
   "POST /admin/dead/:runId/edit": () => [{ body: { input: 1 } }],
   "POST /admin/dead/:runId/discard": () => [{ body: {} }],
+  // A call that is answered has an id of its own each time; see models-books.test.ts for what two tenants ask alike.
+  "POST /v1/chat/completions": (ids) =>
+    drawing(ids, { model: "openai/x", messages: [{ role: "user", content: "hi" }] }),
+  "POST /v1/responses": (ids) => drawing(ids, { model: "openai/x", input: "hi", stream: true }),
+  "POST /v1/embeddings": (ids) => drawing(ids, { model: "openai/x", input: "hi" }),
+  "POST /v1/budgets": ({ idempotencyKey }) => [
+    { body: { usd: 1 } },
+    { body: { usd: 1 }, headers: { "idempotency-key": idempotencyKey } },
+  ],
+  "POST /v1/budgets/:budgetId/raise": () => [{ body: { usd: 1 } }],
+  "GET /admin/costs": () => [{}, { query: "?by=feature" }, { query: "?by=run" }, { query: "?report=concentration" }],
+  "GET /admin/charges": ({ runId }) => [{}, { query: `?after=${runId}` }],
+  "POST /admin/charges/ack": ({ runId }) => [{ body: { runIds: [runId] } }],
   "PUT /admin/plans/:plan": () => [{ body: { concurrency: 1 } }],
   "PUT /admin/tenants/:tenant": () => [{ body: { paused: true } }],
   "POST /admin/keys": ({ tenant }) => [{ body: { tenant } }],
   "POST /admin/keys/:keyId/rotate": () => [{ body: {} }],
 };
+
+/** On a budget that is the caller's neither way. */
+function drawing({ budgetId, runId }: Ids, body: unknown): Request[] {
+  return [{ body, headers: { "x-longhaul-budget": budgetId, "x-longhaul-run": runId, "x-longhaul-cache": "1h" } }];
+}
 
 function requestsTo(route: string, ids: Ids): Request[] {
   const own = REQUESTS[route]?.(ids) ?? [{}];
