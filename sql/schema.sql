@@ -110,7 +110,7 @@ create table longhaul.api_keys (
   constraint key_opens_something check ((cardinality(scopes) > 0)),
   constraint only_the_hash_is_kept check ((octet_length(secret_hash) = 32)),
   constraint replaced_key_ends check (((replaced_by is null) or (expires_at is not null) or (revoked_at is not null))),
-  constraint scopes_are_known check ((scopes <@ array['runs:read'::text, 'runs:write'::text, 'approvals'::text, 'admin'::text])),
+  constraint scopes_are_known check ((scopes <@ array['runs:read'::text, 'runs:write'::text, 'approvals'::text, 'models'::text, 'admin'::text])),
   constraint somebody_revoked_it check (((revoked_at is null) = (revoked_by is null)))
 ) with (fillfactor=70);
 create index api_keys_newest on longhaul.api_keys using btree (created_at desc, key_id desc);
@@ -289,6 +289,7 @@ create table longhaul.charges (
   agent         text not null,
   constraint charges_pkey primary key (run_id)
 ) with (fillfactor=80);
+create index charges_in_order on longhaul.charges using btree (finished_at, run_id);
 create index charges_of_tenant on longhaul.charges using btree (tenant_id, finished_at, run_id);
 create index charges_pending on longhaul.charges using btree (finished_at, run_id) where (delivered_at is null);
 
