@@ -4,7 +4,7 @@ import { durationMs, formatDuration } from "../domain/duration.ts";
 import { isLonghaulError } from "../domain/errors.ts";
 import { checkKey } from "../domain/key.ts";
 import { LABEL_CHARS_MAX, MODEL_CACHE_MS_MAX, MODEL_WAIT_MS_MAX } from "../domain/limits.ts";
-import type { OpenAiCall } from "../gateway/openai/job.ts";
+import type { OpenAiCall } from "../gateway/openai/call.ts";
 import type { OpenAiApi } from "../gateway/openai/outlets.ts";
 import type { CallOptions } from "../gateway/roles.ts";
 import { type Ctx, invalid, isUuid, readJsonText } from "./request.ts";

@@ -1,7 +1,7 @@
 // A model's answer as a stream to an OpenAI client: a status as long as nothing has been said, then frames, then what it cost.
 import { setTimeout as pause } from "node:timers/promises";
 import { MODEL_STREAM_BYTES_MAX } from "../domain/limits.ts";
-import type { OpenAiCall } from "../gateway/openai/job.ts";
+import type { OpenAiCall } from "../gateway/openai/call.ts";
 import { completionChunks, responseEvents } from "../gateway/openai/replay.ts";
 import type { Performed } from "../gateway/roles.ts";
 import { FrameQueue } from "./frame-queue.ts";

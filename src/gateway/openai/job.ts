@@ -1,26 +1,11 @@
 // A request in OpenAI's words as a job of the gateway: passed on as it is to whoever speaks them, translated for everybody else.
 import { canonicalJson } from "../identity.ts";
 import type { Attempt, Job, Sent } from "../roles.ts";
+import type { OpenAiCall } from "./call.ts";
 import { outputTokensOf, sizeOf } from "./measure.ts";
-import type { OpenAiApi, Outlets } from "./outlets.ts";
+import type { Outlets } from "./outlets.ts";
 import { pass } from "./pass.ts";
 import { translate } from "./translate.ts";
-
-export interface OpenAiCall {
-  readonly api: OpenAiApi;
-  /** The body as it came. */
-  readonly text: string;
-  readonly body: Readonly<Record<string, unknown>>;
-  readonly stream: boolean;
-  /** `stream_options.include_usage`. */
-  readonly wantsUsage: boolean;
-  /** The answer is wanted in one piece: somebody else may get it, too. */
-  readonly keeps: boolean;
-  /** Makes this request differ from equal ones; null: it does not. */
-  readonly idempotencyKey: string | null;
-  /** Where the frames of a stream go; the client's pace is waited for. Null when it is not streamed. */
-  readonly sink: ((frames: string, attempt: Attempt) => Promise<void> | undefined) | null;
-}
 
 /** The result is the answer as JSON text; empty where it was streamed and nobody wanted to keep it. */
 export function openAiJob(call: OpenAiCall, outlets: Outlets): Job<string> {

@@ -2,9 +2,9 @@
 import { MODEL_EVENT_BYTES_MAX } from "../../domain/limits.ts";
 import type { Attempt, Sent } from "../roles.ts";
 import { TruncatedStream } from "../truncated-stream.ts";
+import type { OpenAiCall } from "./call.ts";
 import { ChatRelay } from "./chat-relay.ts";
 import { serverEvents } from "./event-stream.ts";
-import type { OpenAiCall } from "./job.ts";
 import { withMembers } from "./members.ts";
 import type { OpenAiApi } from "./outlets.ts";
 import { patient } from "./patience.ts";

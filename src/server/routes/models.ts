@@ -1,7 +1,7 @@
 // The OpenAI-compatible endpoint: any program in any language gets quotas, budgets, cache and attribution by changing its base URL.
 import { Hono } from "hono";
 import { fail } from "../../domain/errors.ts";
-import type { OpenAiCall } from "../../gateway/openai/job.ts";
+import type { OpenAiCall } from "../../gateway/openai/call.ts";
 import type { OpenAiApi } from "../../gateway/openai/outlets.ts";
 import { modelRequest } from "../model-call.ts";
 import { answerHeaders, budgetLeft } from "../model-headers.ts";
