@@ -1,4 +1,5 @@
 // A call in OpenAI's words, as it came.
+import type { Attempt } from "../roles.ts";
 import type { OpenAiApi } from "./outlets.ts";
 
 export interface OpenAiCall {
