@@ -28,6 +28,8 @@ export interface PayingRun {
   readonly owner: { readonly committer: Committer; readonly clock: DatabaseClock };
   /** While something of the run is under way it cannot be let go. */
   during<T>(work: () => Promise<T>): Promise<T>;
+  /** Whether it is still in these hands: undefined when that is known, never settles when it is not so. */
+  assured(): Promise<void> | undefined;
   lose(): void;
   never<T>(): Promise<T>;
 }
@@ -109,6 +111,9 @@ export class RunAccount {
     if (this.#known && !(this.limited && this.#hold.isOwed(need))) await this.#send(call, () => covered());
     else await this.#draw(need, call);
     this.#hold.opened(need);
+    // The answer may have taken its time: nothing goes out for a run that somebody else has by now.
+    const assured = this.#run.assured();
+    if (assured !== undefined) await assured;
     return this.#closings.of(call.callId, insideStep.getStore()?.key ?? null, this.#run.epoch);
   }
 

@@ -187,14 +187,18 @@ export class Execution {
    */
   enter(scope: Scope): Promise<void> | undefined {
     if (this.stopping || scope.closed) return NEVER;
-    if (this.mode === "running") {
-      const standing = this.owner.standing(this);
-      if (standing === "trusted") return undefined;
-      if (standing === "doubtful") return this.during(() => this.journal.confirm()).then(() => this.enter(scope));
-      this.lose();
-      return NEVER;
-    }
-    return this.#stay.back().then(() => this.enter(scope));
+    if (this.mode !== "running") return this.#stay.back().then(() => this.enter(scope));
+    const assured = this.assured();
+    return assured?.then(() => this.enter(scope));
+  }
+
+  /** Undefined while it is known that nobody else has the run; else it is asked, and who has lost it never hears. */
+  assured(): Promise<void> | undefined {
+    const standing = this.owner.standing(this);
+    if (standing === "trusted") return undefined;
+    if (standing === "doubtful") return this.during(() => this.journal.confirm()).then(() => this.assured());
+    this.lose();
+    return NEVER;
   }
 
   /** While something of the run is under way it cannot be let go. */

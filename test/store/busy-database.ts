@@ -1,6 +1,7 @@
 // A database in which something of everything has happened: runs in every state, children, questions, threads, timers, blobs.
 import { agent, connect } from "../../src/index.ts";
 import { claimRuns } from "../../src/store/claim.ts";
+import { callModel } from "../support/calls.ts";
 import type { FreshDatabase } from "../support/postgres.ts";
 
 // Late enough that its parent sleeps by then.
@@ -28,16 +29,26 @@ const flaky = agent({
     });
   },
 });
+const spender = agent({
+  name: "spender",
+  budget: { usd: 5 },
+  async run(ctx, stays) {
+    await callModel(ctx, "call", { estimate: { input: 10, usd: 0.2 }, actual: { input: 9, usd: 0.1 } });
+    if (stays === true) await ctx.signal("go");
+  },
+});
 const stranger = agent({ name: "stranger", run: () => null });
 
 const THREAD = "0b0e0f7c-4a3c-4f5e-9d0a-7d0f8b6f1a11";
 
 /** Fills it with the help of a worker that is gone afterwards; one run is left in the hands of a worker that never was. */
 export async function fillDatabase({ url, db }: FreshDatabase): Promise<void> {
-  const agents = [child, parent, family, asker, sleeper, flaky];
+  const agents = [child, parent, family, asker, sleeper, flaky, spender];
   const lh = await connect({ url, agents, worker: { warmMs: 0 } });
   const outside = await connect({ url, agents: [...agents, stranger], worker: false });
+  await lh.plans.set("default", { budget: { usd: 1_000, per: "month" } });
   await lh.run(flaky, false, { idempotencyKey: "flaky" });
+  await lh.run(spender, false);
   await lh.run(flaky, true, { idempotencyKey: "hopeless" }).catch(() => undefined);
   await lh.run(family, null);
   const answered = await lh.submit(asker, null);
@@ -49,6 +60,7 @@ export async function fillDatabase({ url, db }: FreshDatabase): Promise<void> {
     await lh.submit(asker, null),
     await lh.submit(asker, null),
     await lh.submit(parent, null),
+    await lh.submit(spender, true),
     await lh.submit(sleeper, null, { threadId: THREAD }),
   ];
   await lh.submit(sleeper, null, { threadId: THREAD });
