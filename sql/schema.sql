@@ -5,6 +5,30 @@ set check_function_bodies = off;
 
 create schema longhaul;
 
+create type longhaul.item as (
+  lane_id integer,
+  prio smallint,
+  run_id uuid
+);
+
+create type longhaul.ending as (
+  run_id uuid,
+  status text,
+  reason text,
+  output text,
+  output_blob text,
+  failure text,
+  active_ms bigint,
+  entries integer
+);
+
+create type longhaul.spend as (
+  input bigint,
+  output bigint,
+  nano_usd bigint,
+  steps bigint
+);
+
 create type longhaul.counted as (
   last integer,
   n bigint
@@ -25,23 +49,6 @@ create type longhaul.drawn as (
   final boolean
 );
 
-create type longhaul.ending as (
-  run_id uuid,
-  status text,
-  reason text,
-  output text,
-  output_blob text,
-  failure text,
-  active_ms bigint,
-  entries integer
-);
-
-create type longhaul.item as (
-  lane_id integer,
-  prio smallint,
-  run_id uuid
-);
-
 create type longhaul.quota_answer as (
   verdict text,
   ready_at double precision,
@@ -50,12 +57,11 @@ create type longhaul.quota_answer as (
   limit_ double precision
 );
 
-create type longhaul.spend as (
-  input bigint,
-  output bigint,
-  nano_usd bigint,
-  steps bigint
-);
+create or replace function longhaul."none"()
+ returns spend
+ language sql
+ immutable
+as $function$ select (0, 0, 0, 0)::longhaul.spend $function$;
 
 create table longhaul.agents (
   agent       text not null,
@@ -1976,12 +1982,6 @@ as $function$
   select (date_trunc(p_period, clock_timestamp() at time zone 'UTC') + ('1 ' || p_period)::interval) at time zone 'UTC'
 $function$;
 
-create or replace function longhaul."none"()
- returns spend
- language sql
- immutable
-as $function$ select (0, 0, 0, 0)::longhaul.spend $function$;
-
 create or replace function longhaul.now_ms()
  returns double precision
  language sql
@@ -3576,3 +3576,5 @@ begin
     join longhaul.live l on l.run_id = b.run_id and l.run_id = any(b_run) and l.epoch = b.epoch and l.state = 'running'
       on conflict do nothing;
 end $function$;
+
+create aggregate longhaul.total(spend) (sfunc = plus, stype = spend, initcond = '(0,0,0,0)');

@@ -20,7 +20,8 @@ select format('longhaul.%I', t.typname) as name,
   from pg_type t
  where t.typnamespace = 'longhaul'::regnamespace
    and (t.typtype = 'e' or t.typtype = 'c' and exists (select from pg_class c where c.oid = t.typrelid and c.relkind = 'c'))
- order by t.typname collate "C"`;
+ -- types are made of earlier ones
+ order by t.oid`;
 
 const SELECT_TABLES = `
 select c.oid::int as id, format('longhaul.%I', c.relname) as name, c.relpersistence = 'u' as unlogged,
@@ -57,11 +58,21 @@ select i.indrelid::int as table_id, pg_get_indexdef(i.indexrelid) as body
  where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
  order by c.relname collate "C"`;
 
-const SELECT_ROUTINES = `
+/** Functions that columns get their defaults from come before the tables. */
+const OF_DEFAULTS = `exists (select from pg_depend d where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid
+                     and d.classid = 'pg_attrdef'::regclass)`;
+
+const selectRoutines = (rule: string): string => `
 select pg_get_functiondef(p.oid) as body
   from pg_proc p
- where p.pronamespace = 'longhaul'::regnamespace and p.prokind in ('f', 'p')
+ where p.pronamespace = 'longhaul'::regnamespace and p.prokind in ('f', 'p') and ${rule}
  order by p.proname collate "C", pg_get_function_identity_arguments(p.oid) collate "C"`;
+
+const SELECT_AGGREGATES = `
+select format('create aggregate longhaul.%I(%s) (sfunc = %s, stype = %s, initcond = %L)', p.proname,
+              pg_get_function_identity_arguments(p.oid), a.aggtransfn::regproc, a.aggtranstype::regtype, a.agginitval) as body
+  from pg_aggregate a join pg_proc p on p.oid = a.aggfnoid
+ where p.pronamespace = 'longhaul'::regnamespace order by p.proname collate "C"`;
 
 const SELECT_VIEWS = `
 select format('create view longhaul.%I as', viewname) || E'\\n' || definition as body
@@ -108,10 +119,12 @@ export async function dumpSchema(db: Database): Promise<string> {
   const sections = [
     PROLOGUE,
     ...types.map(({ name, body }) => `create type ${name} as ${body};\n`),
+    ...(await bodies(db, selectRoutines(OF_DEFAULTS))),
     ...tables.map((table) => tableText(table, columns, constraints, indexes)),
     ...foreignKeys(tables, constraints),
     ...(await bodies(db, SELECT_VIEWS)),
-    ...(await bodies(db, SELECT_ROUTINES)),
+    ...(await bodies(db, selectRoutines(`not ${OF_DEFAULTS}`))),
+    ...(await bodies(db, SELECT_AGGREGATES)),
     ...(await bodies(db, SELECT_TRIGGERS)),
   ];
   return sections.join("\n");
