@@ -8,10 +8,10 @@ export async function ensureDependencies() {
   const reason = whyInstall();
   if (reason === undefined) return true;
   console.log(`\n── Installing dependencies (${reason}); this takes about half a minute ──`);
-  if ((await npm(["ci", "--no-audit", "--no-fund"])) === 0) return true;
+  if ((await npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"])) === 0) return true;
   // `npm ci` deletes node_modules first, which fails where files are in use, and it insists on the lock file to the letter.
   console.log("\nnpm ci failed; trying npm install");
-  if ((await npm(["install", "--no-save", "--no-audit", "--no-fund"])) === 0) return true;
+  if ((await npm(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"])) === 0) return true;
   const left = whyInstall();
   if (left === undefined) return true;
   console.error(`\nThe dependencies could not be installed (${left}). Check the network, then run: npm ci`);
