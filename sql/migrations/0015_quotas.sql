@@ -12,7 +12,7 @@
 
 -- What the configuration said last of each quota. Tells after a crash, which empties the tables below, that a quota was in use.
 create table longhaul.quota_limits (
-  key         text collate "C" primary key,
+  key         text primary key,
   limit_      float8 not null constraint quota_admits check (limit_ > 0),
   declared_at timestamptz not null default clock_timestamp()
 );
@@ -20,7 +20,7 @@ create table longhaul.quota_limits (
 -- rate: emission_ms = what one unit costs, 0 without a limit. window: per calendar day, counted in quota_windows. slots: used = calls in
 -- flight, emission_ms = how often one of them ends, as learned. A row that nobody declared was learned from what a provider said.
 create unlogged table longhaul.quotas (
-  key           text collate "C" primary key,
+  key           text primary key,
   kind          text not null constraint quota_kind_is_known check (kind in ('rate', 'window', 'slots')),
   declared      boolean not null,
   limit_        float8,
@@ -37,15 +37,15 @@ create unlogged table longhaul.quotas (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
 
 create table longhaul.quota_windows (
-  key     text collate "C" primary key,
+  key     text primary key,
   ends_at float8 not null,
   used    float8 not null
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
 
 -- Places in the line: when a call may come back, and because of which quota. firm: it has been paid for already.
 create unlogged table longhaul.bookings (
-  call_key text collate "C",
-  target   text collate "C",
+  call_key text,
+  target   text,
   ready_at float8 not null,
   firm     boolean not null,
   because  text not null,
@@ -56,7 +56,7 @@ create unlogged table longhaul.bookings (
 
 -- Calls in flight, where their number is limited. One whose process died ends by itself.
 create unlogged table longhaul.call_slots (
-  key        text collate "C",
+  key        text,
   holder     uuid,
   expires_at float8 not null,
   primary key (key, holder)
@@ -202,7 +202,10 @@ begin
         delta := delta + p_cost_delta[j];
       end if;
     end loop;
-    if amount > q.limit_ and answer.verdict is null then
+    if amount > q.limit_ and not q.declared then
+      -- a guess at what a provider allows refuses nobody
+      amount := q.limit_;
+    elsif amount > q.limit_ and answer.verdict is null then
       answer := ('impossible', null, null, q.key, q.limit_);
     end if;
     if q.kind = 'rate' then
@@ -426,7 +429,7 @@ end $$;
 -- Whether a target is well, as all processes see it together. A circuit opens when, of the calls in the last one or two windows, too large a part
 -- failed; after a while one call alone tries. There is a row where something failed lately.
 create unlogged table longhaul.breakers (
-  target      text collate "C" primary key,
+  target      text primary key,
   -- null: closed
   open_until  float8,
   open_ms     float8 not null default 0,

@@ -3,7 +3,7 @@
 -- pending: its owner is making the call, and lives as long as lease_until is renewed. done: there to be read until expires_at. failed: whoever
 -- waited for it goes on by itself. A key is made of the tenant's name too.
 create table longhaul.answers (
-  key         bytea primary key,
+  answer_key  bytea primary key,
   tenant_id   text not null,
   state       text not null constraint answer_state_is_known check (state in ('pending', 'done', 'failed')),
   owner       uuid not null,
@@ -21,7 +21,7 @@ create function longhaul.seek_answer(p_key bytea, p_tenant text, p_owner uuid, p
 returns table (role text, value text, seen timestamptz) language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare a longhaul.answers; present timestamptz := clock_timestamp(); mine boolean;
 begin
-  select * into a from longhaul.answers x where x.key = p_key and x.tenant_id = p_tenant;
+  select * into a from longhaul.answers x where x.answer_key = p_key and x.tenant_id = p_tenant;
   if a.state = 'done' and a.expires_at > present and a.made_at > present - p_cache_ms * interval '1 millisecond' then
     return query select 'done', a.value, present;
     return;
@@ -31,9 +31,9 @@ begin
     return;
   end if;
   perform set_config('synchronous_commit', 'off', true);
-  insert into longhaul.answers as x (key, tenant_id, state, owner, lease_until, expires_at)
+  insert into longhaul.answers as x (answer_key, tenant_id, state, owner, lease_until, expires_at)
   values (p_key, p_tenant, 'pending', p_owner, present + p_lease_ms * interval '1 millisecond', present + interval '1 day')
-  on conflict (key) do update
+  on conflict (answer_key) do update
      set state = 'pending', owner = p_owner, lease_until = excluded.lease_until, expires_at = excluded.expires_at, value = null, made_at = null
    -- another may have been quicker: with the call, or with the whole answer
    where x.tenant_id = p_tenant and not (x.state = 'pending' and x.lease_until > present) and not (x.state = 'done' and x.made_at > present)
@@ -45,9 +45,9 @@ end $$;
 create function longhaul.give_answer(p_key bytea, p_tenant text, p_owner uuid, p_keep_ms float8, p_value text) returns boolean language plpgsql as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
-  insert into longhaul.answers as x (key, tenant_id, state, owner, lease_until, made_at, expires_at, value)
+  insert into longhaul.answers as x (answer_key, tenant_id, state, owner, lease_until, made_at, expires_at, value)
   values (p_key, p_tenant, 'done', p_owner, clock_timestamp(), clock_timestamp(), clock_timestamp() + p_keep_ms * interval '1 millisecond', p_value)
-  on conflict (key) do update
+  on conflict (answer_key) do update
      set state = 'done', owner = p_owner, made_at = excluded.made_at, expires_at = excluded.expires_at, value = excluded.value
    where x.tenant_id = p_tenant and (x.owner = p_owner or x.state <> 'pending' or x.lease_until <= clock_timestamp());
   return found;
@@ -56,8 +56,8 @@ end $$;
 -- Drops what is of no more use. Answers how many.
 create function longhaul.forget_answers(p_limit int) returns int language sql as $$
   with gone as (
-    delete from longhaul.answers a where a.key = any(array(
-      select x.key from longhaul.answers x where x.expires_at < clock_timestamp() order by x.expires_at limit p_limit for update skip locked))
+    delete from longhaul.answers a where a.answer_key = any(array(
+      select x.answer_key from longhaul.answers x where x.expires_at < clock_timestamp() order by x.expires_at limit p_limit for update skip locked))
       and a.expires_at < clock_timestamp() returning 1
   ) select count(*)::int from gone
 $$;

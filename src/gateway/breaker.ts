@@ -4,6 +4,7 @@ import { askProbe, endProbe, sickTargets } from "../store/breakers.ts";
 import type { Database } from "../store/database.ts";
 import type { SickTarget } from "../store/quotas.ts";
 import { type BreakerDesk, nameOf } from "./parts.ts";
+import { plainKey } from "./quota-keys.ts";
 import type { Target } from "./roles.ts";
 import type { Settlement } from "./settlement.ts";
 
@@ -59,7 +60,7 @@ export class Breakers implements BreakerDesk {
 
   /** `probe`: this call alone tries, and how it ends must be reported. A closed circuit costs no statement. */
   async ask(target: Target): Promise<"go" | "probe" | { readonly openUntilMs: number }> {
-    const name = nameOf(target);
+    const name = plainKey(nameOf(target));
     if (performance.now() - this.#heardMs > NEWS_MS) await this.#lookAround();
     const until = this.#open.get(name);
     if (until === undefined) return "go";
@@ -80,7 +81,7 @@ export class Breakers implements BreakerDesk {
 
   /** `neutral` says nothing of the target's health: a limit, a bad request, a cancel. It lets another call try. */
   report(target: Target, outcome: "success" | "failure" | "neutral"): void {
-    const name = nameOf(target);
+    const name = plainKey(nameOf(target));
     const probe = this.#probes.get(name);
     if (probe !== undefined) this.#endProbe(name, probe, outcome);
     else if (outcome !== "neutral") {

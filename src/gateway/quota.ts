@@ -103,7 +103,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "wait") {
       if (ask.book) this.#remember(callKey, plan.target);
-      return { is: "wait", readyAtMs: row.ready_at ?? 0, reason: plan.reason(row.key) };
+      return { is: "wait", readyAtMs: Math.ceil(row.ready_at ?? 0), reason: plan.reason(row.key) };
     }
     this.#leaveOtherLines(callKey, plan.target);
     return { is: "go", release: this.#release(plan, amounts, holder, row.ready_at ?? 0) };
@@ -171,7 +171,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
       try {
         row = await send(plan.declared, told, news);
       } catch (error) {
-        if (told !== null) settlement.add(told);
+        if (told !== null) settlement.putBack(told, error);
         throw error;
       }
       if (row.sick !== null) settlement.onNews(row.sick);

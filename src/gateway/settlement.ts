@@ -1,5 +1,6 @@
 // What became of calls, on its way to the database: it rides in the next statement that goes there, or goes by itself soon.
 import type { Database } from "../store/database.ts";
+import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { type OutcomeCount, type SickTarget, settleQuotas, type Told } from "../store/quotas.ts";
 
 export interface SettlementOptions {
@@ -13,6 +14,8 @@ const FLUSH_MS = 100;
 const OUTCOMES_MS = 250;
 /** More does not ride: the call that carries it would wait for it. */
 const RIDERS_MAX = 100;
+/** How long it waits when the database is away. */
+const RETRY_MS = 1_000;
 /** While the database is away. What is lost then is bounded by time: slots lapse, costs are as estimated. */
 const WAITING_MAX = 20_000;
 
@@ -27,6 +30,7 @@ export class Settlement {
   #outcomes = new Map<string, OutcomeCount>();
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | null = null;
+  #isAway = false;
   #outcomesSentMs = Number.NEGATIVE_INFINITY;
   /** Told which targets are open whenever a statement says so. */
   onNews: (sick: readonly SickTarget[]) => void = () => undefined;
@@ -65,12 +69,19 @@ export class Settlement {
     await this.#sending;
   }
 
+  /** What could not be told is told later, unless it is itself what the database will not hear. */
+  putBack(told: Told, error: unknown): void {
+    if (!this.#isAway) this.#options.log?.("warn", "what calls used could not be told to the database", { error });
+    this.#isAway = isConnectionLost(error) || isRetryable(error);
+    if (this.#isAway) this.add(told);
+  }
+
   async #send(told: Told): Promise<void> {
     try {
       this.onNews(await settleQuotas(this.#options.db, told));
+      this.#isAway = false;
     } catch (error) {
-      this.#options.log?.("warn", "what calls used could not be told to the database now", { error });
-      this.add(told);
+      this.putBack(told, error);
     } finally {
       this.#sending = null;
     }
@@ -87,8 +98,11 @@ export class Settlement {
 
   #schedule(): void {
     const waits = this.#costs.length + this.#slots.length + this.#paces.size + this.#left.size > 0;
-    if (waits || this.#outcomes.size > 0)
-      this.#timer ??= setTimeout(() => void this.flush(), waits ? FLUSH_MS : OUTCOMES_MS);
+    if (!waits && this.#outcomes.size === 0) return;
+    const inMs = waits ? FLUSH_MS : OUTCOMES_MS;
+    this.#timer ??= setTimeout(() => void this.flush(), this.#isAway ? RETRY_MS : inMs);
+    // Nobody stays for a database that does not answer.
+    if (this.#isAway) this.#timer.unref();
   }
 
   #take(withOutcomes: boolean): Told | null {

@@ -47,7 +47,7 @@ export async function giveAnswer(
 /** The call came to nothing: who waits for it learns that. */
 export async function failAnswer(db: Queryable, key: Buffer, owner: string): Promise<void> {
   const text = `update longhaul.answers set state = 'failed', expires_at = clock_timestamp() + interval '1 minute'
-    where key = $1 and owner = $2 and state = 'pending'`;
+    where answer_key = $1 and owner = $2 and state = 'pending'`;
   await db.query(text, [key, owner], "lh_fail_answer");
 }
 
@@ -59,7 +59,7 @@ export async function renewAnswers(
 ): Promise<void> {
   await db.query(
     `update longhaul.answers a set lease_until = clock_timestamp() + $3 * interval '1 millisecond'
-       from unnest($1::bytea[], $2::uuid[]) l(key, owner) where a.key = l.key and a.owner = l.owner and a.state = 'pending'`,
+       from unnest($1::bytea[], $2::uuid[]) l(key, owner) where a.answer_key = l.key and a.owner = l.owner and a.state = 'pending'`,
     [led.map(({ key }) => key), led.map(({ owner }) => owner), leaseMs],
     "lh_renew_answers",
   );
@@ -79,12 +79,12 @@ export function followAnswers(
 ): Promise<FollowedAnswer[]> {
   return db.query<FollowedAnswer>(
     `select f.key,
-            case when a.key is null then 'gone'
+            case when a.answer_key is null then 'gone'
                  when a.state = 'pending' and a.lease_until <= clock_timestamp() then 'lapsed'
                  when a.state = 'done' and a.made_at < f.seen then 'gone'
                  else a.state end as state,
             case when a.state = 'done' and a.made_at >= f.seen then a.value end as value
-       from unnest($1::bytea[], $2::timestamptz[]) f(key, seen) left join longhaul.answers a on a.key = f.key`,
+       from unnest($1::bytea[], $2::timestamptz[]) f(key, seen) left join longhaul.answers a on a.answer_key = f.key`,
     [followed.map(({ key }) => key), followed.map(({ seen }) => seen)],
     "lh_follow_answers",
   );

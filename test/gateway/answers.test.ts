@@ -156,7 +156,7 @@ describe("answers that are kept", () => {
     await lead(await one.lead(asked({ cacheMs: 60_000 }))).publish("secret");
     lead(await one.lead(asked({ tenant: "u", cacheMs: 60_000 })));
     const [row] = await fresh.db.query(
-      "select count(distinct key) as n, count(distinct tenant_id) as tenants from longhaul.answers",
+      "select count(distinct answer_key) as n, count(distinct tenant_id) as tenants from longhaul.answers",
     );
     expect(row).toEqual({ n: 2, tenants: 2 });
   });
@@ -182,7 +182,7 @@ describe("answers that are kept", () => {
     for (let i = 0; i < 5; i++) await lead(await one.lead(asked({ key: `${i}`, cacheMs: 60_000 }))).publish("x");
     expect(await forgetAnswers(fresh.db, 100)).toBe(0);
     await fresh.db.query(
-      "update longhaul.answers set expires_at = clock_timestamp() - interval '1 s' where key < '\\x80'",
+      "update longhaul.answers set expires_at = clock_timestamp() - interval '1 s' where answer_key < '\\x80'",
     );
     const [left] = await fresh.db.query<{ n: number }>(
       "select count(*) as n from longhaul.answers where expires_at > clock_timestamp()",

@@ -459,6 +459,27 @@ describe("what responses say", () => {
     await one.settlement.flush();
     expect(await ask(one, "b", 900)).toMatchObject({ is: "wait", reason: "quota openai/gpt-5 (tokens per minute)" });
     expect((await ask(one, "c", 50)).is).toBe("wait");
+    // It is a guess: what is larger than it is held up, and never refused.
+    expect((await ask(one, "d", 5_000)).is).toBe("wait");
+  });
+
+  test("what the database will not hear is dropped; what it could not hear is told when it is back", async () => {
+    const one = desk([provider({ "*": { tpm: 100_000 } })]);
+    const go = (await ask(one, "a", 1_000)) as Go;
+    one.settlement.add({
+      outcomes: [{ target: "\u0000", succeeded: 1, failed: 1, window: 1, least: 1, rate: 1, open: 1 }],
+    });
+    await one.settlement.flush();
+    expect((await ask(one, "b", 1)).is).toBe("go");
+    await one.db.query("update longhaul.quotas set tat = 0, busy_since = 0, line = greatest(line, 0)");
+    const query = one.db.query;
+    Object.assign(one.db, { query: () => Promise.reject(new Error("Connection terminated")) });
+    go.release({ ...NO_TOKENS, inputTokens: 2_000 });
+    await one.settlement.flush();
+    Object.assign(one.db, { query });
+    await one.settlement.flush();
+    const [row] = await one.db.query<{ tat: number }>("select tat from longhaul.quotas where key like '%tpm%'");
+    expect(row?.tat).toBeGreaterThan(0);
   });
 
   test("one that is lower than ours is obeyed, one that is higher is not", async () => {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { newId } from "../../src/engine/ids.ts";
 import { agent } from "../../src/index.ts";
 import { type Pruned, prune, purgeTenant } from "../../src/runtime/prune.ts";
+import { giveAnswer } from "../../src/store/answers.ts";
 import { hasKeys } from "../../src/store/keys.ts";
 import { until, untilStatus, useStage } from "../support/longhaul.ts";
 
@@ -77,7 +78,8 @@ test("a tenant is forgotten wholly: no table knows a word of it, and the others 
   });
   const key = await longhaul.keys.create({ tenant: acme.tenantId, name: canary, scopes: ["runs:read"], by: canary });
   await longhaul.keys.rotate(key.keyId, { by: canary });
-  await acme.run(failing, null).catch(() => undefined);
+  await acme.run(failing, null, { dedupe: { ttl: "1 hour" } }).catch(() => undefined);
+  await giveAnswer(stage.db, Buffer.from(canary), acme.tenantId, newId(), 60_000, canary);
   await acme.createThread({ metadata: { note: canary } });
   const [question] = await until(async () => {
     const found = await acme.approvals({ status: "pending" });
@@ -93,7 +95,7 @@ test("a tenant is forgotten wholly: no table knows a word of it, and the others 
   expect(await tablesWith(canary)).toEqual(
     expect.arrayContaining([
       ...["api_keys", "approvals", "blobs", "dead_letters", "gates", "journal", "lanes", "outcomes", "runs", "tenants"],
-      ...["threads", "turns"],
+      ...["threads", "turns", "answers", "recent_runs"],
     ]),
   );
   const dropped = await last(purgeTenant(stage.db, acme.tenantId));

@@ -137,3 +137,15 @@ test("a full installation answers 503 with Retry-After to one and to many, and s
     await longhaul.close();
   }
 });
+
+test("runs that are alike are one for as long as each says", async () => {
+  const item = { assistant_id: "echo", input: { alike: true }, dedupe_seconds: 60 };
+  const runs = await read(await batch([item, item, { ...item, dedupe_seconds: 0 }, { ...item, input: 1 }]));
+  expect(runs[1]?.run_id).toBe(runs[0]?.run_id);
+  expect(new Set(runs.map((run) => run.run_id)).size).toBe(3);
+  const single = (body: Item) => post(house.server, "/runs", body).then((response) => response.json() as Promise<Item>);
+  expect((await single(item)).run_id).toBe(runs[0]?.run_id);
+  expect((await single({ ...item, config: { tags: ["other"] } })).run_id).not.toBe(runs[0]?.run_id);
+  const refused = await post(house.server, "/runs", { ...item, dedupe_seconds: -1 });
+  expect(refused.status).toBe(422);
+});
