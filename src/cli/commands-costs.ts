@@ -20,9 +20,9 @@ export const costCommands = [
     path: "costs",
     group,
     settings,
-    summary: "Show what model calls have cost, the most expensive first (default: by model, of the last 7 days)",
+    summary: "Show what model calls have cost, the most expensive first",
     about:
-      "Calls count when they are over, failed ones with what they cost. p50 and p95 are of the attempts that succeeded. The report concentration says how much of the cost the most expensive runs have; a run there is a whole tree.",
+      "By default by model, of the last 7 days. Calls count when they are over, failed ones with what they cost. p50 and p95 are of the attempts that succeeded. The report concentration says how much of the cost the most expensive runs have; a run there is a whole tree.",
     flags: {
       ...period,
       by: { kind: "choice", choices: COST_GROUPS, summary: "What makes a line" },

@@ -13,6 +13,8 @@ import type { Billing, ChargePage, ChargeView, CostOptions, CostPeriod, ListChar
 import { answering } from "./installation.ts";
 import { isUuid } from "./uuid.ts";
 
+/** Runs that a report on concentration names. */
+const TOP_DEFAULT = 10;
 const SINCE_DEFAULT: DurationInput = { days: 7 };
 
 export class BillingVerbs implements Billing {
@@ -61,7 +63,7 @@ export async function concentrationOf(
   tenant: string | null,
   options: CostPeriod,
 ): Promise<ConcentrationReport> {
-  const asked = question(tenant, { limit: 10, ...options });
+  const asked = question(tenant, { ...options, limit: options.limit ?? TOP_DEFAULT });
   return answering(() => readConcentration(db, asked));
 }
 

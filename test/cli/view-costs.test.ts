@@ -23,7 +23,7 @@ const shown = (blocks: ReturnType<typeof viewCosts>): string => layOut(blocks, p
 
 test("lines, their sum, and what is to be known of them", () => {
   const text = shown(viewCosts(report));
-  expect(text).toMatch(/model\s+USD\s+calls\s+failed\s+saved\s+in\s+cached\s+out\s+thought\s+p50\/p95\s+first/);
+  expect(text).toMatch(/model\s+USD\s+calls\s+failed\s+saved\s+in\s+cached\s+out\s+thought\s+p50\/p95\s+first/i);
   expect(text).toMatch(/openai\/gpt-5\s+12\.3[45]\s+1,200\s+3\s+21\s+1\.2M\s+-\s+46k\s+999\s+900 ms \/ 4\.2 s\s+-/);
   expect(text).toMatch(/\(not said\)\s+0\.000010/);
   expect(text).toMatch(/\nall\s+12\.3/);

@@ -9,6 +9,8 @@ const MODEL = "openai/gpt-5-mini";
 /** gpt-5-mini: $0.25 and $2 per million. */
 const USAGE = { inputTokens: 1_000, outputTokens: 500 };
 const USD = 0.00125;
+/** Enough for two calls, and for no third however short. */
+const LITTLE = 0.00251;
 
 const books = (tenant: string) =>
   stage.database.db.query<Record<string, unknown>>(
@@ -162,13 +164,13 @@ describe("budgets", () => {
   test("are opened, drawn on, read, and raised by whoever may", async () => {
     stage.fake.behave({ reply: { text: "x", usage: USAGE } });
     const { tenant, ask, at } = await newTenant();
-    const { status, body } = await open(at, { usd: 0.003 });
+    const { status, body } = await open(at, { usd: LITTLE });
     const budgetId = String(body["budgetId"]);
-    expect([status, body]).toMatchObject([201, { kind: "open", limits: { usd: 0.003 }, spent: { usd: 0 } }]);
+    expect([status, body]).toMatchObject([201, { kind: "open", limits: { usd: LITTLE }, spent: { usd: 0 } }]);
     const headers = { "x-longhaul-budget": budgetId };
     const first = await ask(headers);
     expect(first.status).toBe(200);
-    expect(Number(first.headers.get("x-longhaul-budget-remaining-usd"))).toBeLessThanOrEqual(0.003);
+    expect(Number(first.headers.get("x-longhaul-budget-remaining-usd"))).toBeLessThanOrEqual(LITTLE);
     await settled(tenant, 1);
     const second = await ask(headers);
     expect(second.status).toBe(200);
@@ -178,7 +180,7 @@ describe("budgets", () => {
       429,
       {
         code: "budget_exceeded",
-        longhaul: { code: "BUDGET_EXCEEDED", details: { budgetId, dimension: "usd", limit: 0.003 } },
+        longhaul: { code: "BUDGET_EXCEEDED", details: { budgetId, dimension: "usd", limit: LITTLE } },
       },
     ]);
     expect((await get(at, budgetId)).body).toMatchObject({ spent: { usd: 2 * USD }, held: { usd: 0 } });
@@ -188,7 +190,7 @@ describe("budgets", () => {
     const mayNot = await post({ server: stage.server, token: models.token }, `budgets/${budgetId}/raise`, { usd: 1 });
     expect(mayNot.status).toBe(403);
     const raised = await post(at, `budgets/${budgetId}/raise`, { usd: 1 });
-    expect([raised.status, await raised.json()]).toMatchObject([200, { limits: { usd: 1.003 } }]);
+    expect([raised.status, await raised.json()]).toMatchObject([200, { limits: { usd: 1 + LITTLE } }]);
     expect((await ask(headers)).status).toBe(200);
   });
 
@@ -204,6 +206,35 @@ describe("budgets", () => {
     expect(served).toBeLessThanOrEqual(4);
     await settled(tenant, served);
     expect((await get(at, body["budgetId"])).body).toMatchObject({ spent: { outputTokens: served * 500 } });
+  });
+
+  test("near their end make answers shorter, in every API and for every provider", async () => {
+    const { at } = await newTenant();
+    const limits: unknown[] = [];
+    for (const [path, model, more] of [
+      ["chat/completions", MODEL, {}],
+      ["chat/completions", MODEL, { max_tokens: 900, n: 2 }],
+      ["chat/completions", "local/gpt-5-mini", { stream: true }],
+      ["chat/completions", "anthropic/claude-sonnet-4-5", {}],
+      ["responses", MODEL, { input: "x" }],
+      ["responses", "local/gpt-5-mini", { input: "x" }],
+    ] as const) {
+      const { body } = await open(at, { outputTokens: 40 });
+      const asked = path === "responses" ? { model, ...more } : { ...question(model), ...more };
+      const answer = await post(at, path, asked, { "x-longhaul-budget": String(body["budgetId"]) });
+      expect([path, model, answer.status]).toEqual([path, model, 200]);
+      await answer.text();
+      const sent = stage.fake.calls.at(-1)?.body as Record<string, unknown>;
+      limits.push(["max_completion_tokens", "max_tokens", "max_output_tokens"].map((name) => sent[name]));
+    }
+    expect(limits).toEqual([
+      [40, undefined, undefined],
+      [undefined, 20, undefined],
+      [undefined, 40, undefined],
+      [undefined, 40, undefined],
+      [undefined, undefined, 40],
+      [undefined, 40, undefined],
+    ]);
   });
 
   test("are refused when they say nothing, or what cannot be", async () => {
@@ -243,7 +274,7 @@ describe("budgets", () => {
   test("of a tenant's plan bind calls that name none", async () => {
     stage.fake.behave({ reply: { text: "x", usage: USAGE } });
     const { tenant, ask } = await newTenant();
-    await stage.longhaul.plans.set("metered", { budget: { usd: 0.003, per: "month" } });
+    await stage.longhaul.plans.set("metered", { budget: { usd: LITTLE, per: "month" } });
     await stage.longhaul.tenants.setPlan(tenant, "metered");
     const statuses = [];
     for (let n = 1; n <= 3; n++) {

@@ -21,17 +21,33 @@ const PATHS: Readonly<Record<OpenAiApi, string>> = {
 
 export async function pass(call: OpenAiCall, attempt: Attempt, address: Address): Promise<Sent<string>> {
   const startMs = performance.now();
-  const reply = await post(address, PATHS[call.api], bodyFor(call, attempt.target.model), attempt.abort);
+  const reply = await post(address, PATHS[call.api], bodyFor(call, attempt, address), attempt.abort);
   attempt.alive();
   return call.stream ? streamed(call, attempt, reply, startMs) : whole(reply);
 }
 
-/** Asks for the figures of a stream also when the client does not want to see them. */
-function bodyFor({ api, text, body, stream, wantsUsage }: OpenAiCall, model: string): string {
-  if (!stream || api !== "chat" || wantsUsage) return withMembers(text, { model });
-  const given = isObject(body["stream_options"]) ? body["stream_options"] : {};
-  return withMembers(text, { model, stream_options: { ...given, include_usage: true } });
+function bodyFor(call: OpenAiCall, { target, maxOutputTokens }: Attempt, address: Address): string {
+  const { model } = target;
+  return withMembers(call.text, { model, ...usageAsked(call), ...shortened(call, maxOutputTokens, address) });
 }
+
+/** Asks for the figures of a stream also when the client does not want to see them. */
+function usageAsked({ api, body, stream, wantsUsage }: OpenAiCall): Record<string, unknown> {
+  if (!stream || api !== "chat" || wantsUsage) return {};
+  const given = isObject(body["stream_options"]) ? body["stream_options"] : {};
+  return { stream_options: { ...given, include_usage: true } };
+}
+
+/** There is no budget for a longer answer; of several answers each has its part. */
+function shortened({ api, body }: OpenAiCall, most: number | null, { outputLimit }: Address): Record<string, unknown> {
+  if (most === null || api === "embeddings") return {};
+  if (api === "responses") return { max_output_tokens: most };
+  const answers = typeof body["n"] === "number" && body["n"] > 1 ? body["n"] : 1;
+  const [named = outputLimit] = OUTPUT_LIMITS.filter((name) => typeof body[name] === "number");
+  return { [named]: Math.max(1, Math.floor(most / answers)) };
+}
+
+const OUTPUT_LIMITS = ["max_completion_tokens", "max_tokens"] as const;
 
 async function whole({ headers, text }: UpstreamReply): Promise<Sent<string>> {
   const json = await text();

@@ -56,6 +56,8 @@ export class ProviderOutlets implements Outlets {
         ...headers,
       },
       dispatcher: poolOf(this.#settings.connections),
+      // OpenAI's newer models refuse the old name, and few others know the new one.
+      outputLimit: settings.kind === "openai" ? "max_completion_tokens" : "max_tokens",
     };
     this.#addresses.set(settings.name, address);
     return address;

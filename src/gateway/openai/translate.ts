@@ -26,7 +26,9 @@ export async function translate(call: OpenAiCall, attempt: Attempt, outlets: Out
   const options = (call.api === "chat" ? chatOptions : responsesOptions)(call.body, target, kind);
   const model = await outlets.language(target);
   checkAddresses(options, await model.supportedUrls, target);
-  const asked = { ...options, abortSignal: abort };
+  // There may be no budget for a longer answer.
+  const max = attempt.maxOutputTokens === null ? {} : { maxOutputTokens: attempt.maxOutputTokens };
+  const asked = { ...options, ...max, abortSignal: abort };
   return call.stream ? streamed(call, attempt, model, asked) : whole(call, attempt, model, asked);
 }
 

@@ -11,6 +11,8 @@ export interface Address {
   /** The key among them. */
   readonly headers: Readonly<Record<string, string>>;
   readonly dispatcher: Dispatcher;
+  /** What it calls the limit of a chat's output. */
+  readonly outputLimit: "max_tokens" | "max_completion_tokens";
 }
 
 export interface UpstreamReply {
