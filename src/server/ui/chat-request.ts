@@ -97,9 +97,13 @@ export function toolMessagesOf({ parts }: UiMessage, unanswered: ReadonlySet<str
 }
 
 /** A POST that is sent twice by what lies between starts one run; what a person asks for again, another. */
-export function idempotencyKeyOf({ id, trigger, messageId }: UiChatRequest, message: UiMessage): string | null {
+export function idempotencyKeyOf(
+  agent: string,
+  { id, trigger, messageId }: UiChatRequest,
+  message: UiMessage,
+): string | null {
   if (trigger === "regenerate-message" || messageId !== undefined) return null;
-  return `ui:${hashInput(JSON.stringify([id, message.id, message.parts]))}`;
+  return `ui:${hashInput(JSON.stringify([agent, id, message.id, message.parts]))}`;
 }
 
 /** Answered by somebody before: whoever asks again is told how it went on. */

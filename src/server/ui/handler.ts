@@ -94,7 +94,8 @@ async function start(
   { input, threadId, continues }: Start,
 ): Promise<Pick<UiRunView, "runIds" | "messageId">> {
   const more = (await submit?.(chat, request)) ?? {};
-  const idempotencyKey = more.idempotencyKey ?? idempotencyKeyOf(chat, lastMessageOf(chat));
+  const idempotencyKey =
+    more.idempotencyKey ?? idempotencyKeyOf(typeof agent === "string" ? agent : agent.name, chat, lastMessageOf(chat));
   const runId = newId();
   const origin = continues === null ? null : messageOf(continues);
   const ui = origin === null ? {} : { uiMessageId: origin.messageId, uiRuns: origin.runIds.join(" ") };

@@ -40,9 +40,8 @@ export class ShownMessage {
     }
     const { type } = part;
     const id = String(part["id"] ?? "");
-    if (type === "text-start" || type === "reasoning-start")
-      yield* this.#start(type === "text-start" ? "text" : "reasoning", id);
-    else if (type === "text-delta" || type === "reasoning-delta")
+    // A block begins with its first word: some providers begin one for every reply, and say nothing in it.
+    if (type === "text-delta" || type === "reasoning-delta")
       yield* this.#delta(type === "text-delta" ? "text" : "reasoning", id, String(part["delta"] ?? ""));
     // Blocks stay open until the record closes them: what is closed cannot be marked as replaced any more.
     else if (type === "tool-input-start") {
@@ -72,7 +71,7 @@ export class ShownMessage {
 
   /** Brings what was shown to what is recorded. */
   *record(content: readonly { readonly type: string; readonly [member: string]: unknown }[]): Generator<UiChunk> {
-    const said = content.filter((part) => part.type === "text" || part.type === "reasoning");
+    const said = content.filter((part) => isBlock(part) && part["text"] !== "");
     const fits = this.#blocks.every(({ kind, text }, at) => {
       const part = said[at];
       return part?.type === kind && String(part["text"]).startsWith(text);
@@ -80,10 +79,11 @@ export class ShownMessage {
     if (!fits) yield* this.discard();
     let place = 0;
     for (const part of content) {
-      if (part.type === "text" || part.type === "reasoning") {
-        yield* this.#whole(part.type, place, String(part["text"]), part["providerMetadata"]);
+      if (!isBlock(part)) yield* this.#other(part);
+      else if (part["text"] !== "") {
+        yield* this.#whole(part.type as Kind, place, String(part["text"]), part["providerMetadata"]);
         place += 1;
-      } else yield* this.#other(part);
+      }
     }
     // Calls that were begun and are not in the record.
     for (const [toolCallId, toolName] of this.#calls)
@@ -166,6 +166,10 @@ export class ShownMessage {
     this.#byId.set(`${kind} ${id}`, block);
     return block;
   }
+}
+
+function isBlock({ type }: { readonly type: string }): boolean {
+  return type === "text" || type === "reasoning";
 }
 
 function parsed(input: string): unknown {

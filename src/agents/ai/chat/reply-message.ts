@@ -50,6 +50,8 @@ export function argsOf(call: LanguageModelV3ToolCall): Readonly<Record<string, u
 function keptParts(content: readonly LanguageModelV3Content[]): KeptPart[] | null {
   const parts = content.flatMap((part): KeptPart[] => {
     if (part.type === "source") return [];
+    // Some providers begin a text for every reply, and refuse to be given an empty one.
+    if (part.type === "text" && part.text === "") return [];
     const meta = part.providerMetadata === undefined ? {} : { providerMetadata: part.providerMetadata };
     if (part.type === "text") return [{ type: "text", chars: part.text.length, ...meta }];
     if (part.type === "tool-call" && part.providerExecuted !== true)
