@@ -94,7 +94,7 @@ describe.each(CLIENTS)("%s", (name, Client) => {
     ["server_error", 502, "upstream_error", 2],
     ["overloaded", 503, "overloaded", 2],
     ["reset", 502, "upstream_error", 2],
-    ["garbage_json", 502, "upstream_error", 2],
+    ["garbage_json", 502, "stream_broken", 2],
   ])("what the gateway has tried twice (%s) no client tries again", async (kind, status, code, attempts) => {
     stage.fake.behave({ reply: { fault: kind as "server_error" } });
     const { error, sent } = await ask(fresh());

@@ -77,7 +77,7 @@ describe.each(MAJORS)("with ai %s", (major, ai) => {
     stage.fake.behave({ reply: { turns }, chunkCharacters: 6, chunkMs: 10 });
     const search = tool({ inputSchema: z.object({ query: z.string() }), execute: ({ query }) => ({ found: query }) });
     const { api } = await serve([chatAgent({ name: `ui-${major}`, model: "smart", tools: { search } })]);
-    const chat = chatOf(api, "chat 1");
+    const chat = chatOf(api, `chat of ${major}`);
     await chat.sendMessage({ text: "Why tides?" });
     expect(chat.error).toBeUndefined();
     expect(chat.messages.map(({ role }) => role)).toEqual(["user", "assistant"]);
