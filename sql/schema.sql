@@ -83,7 +83,7 @@ create table longhaul.alerts (
 );
 
 create table longhaul.answers (
-  key         bytea not null,
+  answer_key  bytea not null,
   tenant_id   text not null,
   state       text not null,
   owner       uuid not null,
@@ -91,7 +91,7 @@ create table longhaul.answers (
   made_at     timestamptz,
   expires_at  timestamptz not null,
   value       text,
-  constraint answers_pkey primary key (key),
+  constraint answers_pkey primary key (answer_key),
   constraint answer_state_is_known check ((state = any (array['pending'::text, 'done'::text, 'failed'::text]))),
   constraint done_has_value check (((state = 'done'::text) = (value is not null)))
 ) with (fillfactor=80, autovacuum_vacuum_scale_factor=0.05, vacuum_truncate=off);
@@ -1637,8 +1637,8 @@ create or replace function longhaul.forget_answers(p_limit integer)
  language sql
 as $function$
   with gone as (
-    delete from longhaul.answers a where a.key = any(array(
-      select x.key from longhaul.answers x where x.expires_at < clock_timestamp() order by x.expires_at limit p_limit for update skip locked))
+    delete from longhaul.answers a where a.answer_key = any(array(
+      select x.answer_key from longhaul.answers x where x.expires_at < clock_timestamp() order by x.expires_at limit p_limit for update skip locked))
       and a.expires_at < clock_timestamp() returning 1
   ) select count(*)::int from gone
 $function$;
@@ -1801,9 +1801,9 @@ create or replace function longhaul.give_answer(p_key bytea, p_tenant text, p_ow
 as $function$
 begin
   perform set_config('synchronous_commit', 'off', true);
-  insert into longhaul.answers as x (key, tenant_id, state, owner, lease_until, made_at, expires_at, value)
+  insert into longhaul.answers as x (answer_key, tenant_id, state, owner, lease_until, made_at, expires_at, value)
   values (p_key, p_tenant, 'done', p_owner, clock_timestamp(), clock_timestamp(), clock_timestamp() + p_keep_ms * interval '1 millisecond', p_value)
-  on conflict (key) do update
+  on conflict (answer_key) do update
      set state = 'done', owner = p_owner, made_at = excluded.made_at, expires_at = excluded.expires_at, value = excluded.value
    where x.tenant_id = p_tenant and (x.owner = p_owner or x.state <> 'pending' or x.lease_until <= clock_timestamp());
   return found;
@@ -2534,7 +2534,10 @@ begin
         delta := delta + p_cost_delta[j];
       end if;
     end loop;
-    if amount > q.limit_ and answer.verdict is null then
+    if amount > q.limit_ and not q.declared then
+      -- a guess at what a provider allows refuses nobody
+      amount := q.limit_;
+    elsif amount > q.limit_ and answer.verdict is null then
       answer := ('impossible', null, null, q.key, q.limit_);
     end if;
     if q.kind = 'rate' then
@@ -2848,7 +2851,7 @@ create or replace function longhaul.seek_answer(p_key bytea, p_tenant text, p_ow
 as $function$
 declare a longhaul.answers; present timestamptz := clock_timestamp(); mine boolean;
 begin
-  select * into a from longhaul.answers x where x.key = p_key and x.tenant_id = p_tenant;
+  select * into a from longhaul.answers x where x.answer_key = p_key and x.tenant_id = p_tenant;
   if a.state = 'done' and a.expires_at > present and a.made_at > present - p_cache_ms * interval '1 millisecond' then
     return query select 'done', a.value, present;
     return;
@@ -2858,9 +2861,9 @@ begin
     return;
   end if;
   perform set_config('synchronous_commit', 'off', true);
-  insert into longhaul.answers as x (key, tenant_id, state, owner, lease_until, expires_at)
+  insert into longhaul.answers as x (answer_key, tenant_id, state, owner, lease_until, expires_at)
   values (p_key, p_tenant, 'pending', p_owner, present + p_lease_ms * interval '1 millisecond', present + interval '1 day')
-  on conflict (key) do update
+  on conflict (answer_key) do update
      set state = 'pending', owner = p_owner, lease_until = excluded.lease_until, expires_at = excluded.expires_at, value = null, made_at = null
    -- another may have been quicker: with the call, or with the whole answer
    where x.tenant_id = p_tenant and not (x.state = 'pending' and x.lease_until > present) and not (x.state = 'done' and x.made_at > present)
