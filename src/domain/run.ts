@@ -22,10 +22,6 @@ export function isFinal(status: RunStatus): status is FinalState {
   return MOVES[status].length === 0;
 }
 
-export function canMove(from: RunStatus, to: RunStatus): boolean {
-  return MOVES[from].includes(to);
-}
-
 /** A run as everybody outside sees it. Times are ISO 8601 with the database's clock. */
 export interface Run {
   readonly runId: string;

@@ -20,4 +20,4 @@
 // errors beyond the built-in ones (their name, code and own properties are kept), Buffer (it becomes a Uint8Array).
 
 export { decodeValue } from "./value-decode.ts";
-export { type EncodeOptions, encodeValue } from "./value-encode.ts";
+export { encodeValue } from "./value-encode.ts";
