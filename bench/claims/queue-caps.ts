@@ -3,7 +3,7 @@ import type { Claim, Measure } from "../lab/claim.ts";
 import type { Lab } from "../lab/lab.ts";
 import { pause, until } from "../lab/until.ts";
 import { Crew } from "../queue/crew.ts";
-import { spread, tenantNames } from "../queue/crowd.ts";
+import { tenantNames } from "../queue/crowd.ts";
 import {
   broken,
   capsExceeded,
@@ -13,6 +13,7 @@ import {
   runningByTenant,
   setTenants,
   submit,
+  unfinishedByTenant,
 } from "../queue/store.ts";
 
 /** Of each sort: claimers that speak to the store, and workers. */
@@ -23,6 +24,8 @@ const CAPS = [1, 2, 3, 5, 8, 20];
 const LEASE_MS = 2_000;
 const KILL_EVERY_MS = 1_500;
 const SAMPLE_EVERY_MS = 10;
+/** Runs that every tenant has unfinished, as a multiple of its cap. */
+const WANTED_CAPS = 5;
 
 export const queueCaps: Claim = {
   name: "queue-caps",
@@ -49,10 +52,13 @@ async function underFire(lab: Lab, db: Database, url: string): Promise<Measure[]
   lab.say(`${2 * PROCESSES} processes for ${lab.size(600, 20)} s`);
   const crew = await Crew.start({ url, db, count: PROCESSES, leaseMs: LEASE_MS, holdMs: 60 });
   const samples = { taken: 0, above: 0 };
-  await Promise.all([crew.decimate(KILL_EVERY_MS, isOver), feeding(db, isOver), sampling(db, samples, isOver)]);
-  lab.say("letting it come to rest");
-  await until("every run ended", 120_000, async () => !(await hasWork(db)));
-  await crew.close();
+  try {
+    await Promise.all([crew.decimate(KILL_EVERY_MS, isOver), feeding(db, isOver), sampling(db, samples, isOver)]);
+    lab.say("letting it come to rest");
+    await until("every run ended", 120_000, async () => !(await hasWork(db)));
+  } finally {
+    await crew.close();
+  }
   const audit = await capsExceeded(db);
   const violations = await broken(db);
   for (const violation of violations)
@@ -81,12 +87,14 @@ async function underFire(lab: Lab, db: Database, url: string): Promise<Measure[]
   ];
 }
 
-/** Keeps every tenant wanting more than its cap. */
+/** Keeps every tenant wanting several times its cap, and no more: what is left at the end has to run too. */
 async function feeding(db: Database, isOver: () => boolean): Promise<void> {
-  const room = CAPS.reduce((a, b) => a + b, 0) * (TENANTS.length / CAPS.length);
-  for (let from = 0; !isOver(); from += room) {
-    await submit(db, spread(room, TENANTS, from));
-    await pause(100);
+  while (!isOver()) {
+    const hungry = (await unfinishedByTenant(db)).flatMap(({ tenant, unfinished, cap }) =>
+      Array.from({ length: Math.max(0, WANTED_CAPS * cap - unfinished) }, () => tenant),
+    );
+    if (hungry.length > 0) await submit(db, hungry);
+    await pause(50);
   }
 }
 

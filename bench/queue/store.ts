@@ -177,6 +177,15 @@ export function runningByTenant(db: Queryable): Promise<{ tenant: string; runnin
   );
 }
 
+/** Of each tenant: how many of its runs have not ended, and how many may be held at once. */
+export function unfinishedByTenant(db: Queryable): Promise<{ tenant: string; unfinished: number; cap: number }[]> {
+  return db.query(
+    "select tenant_id as tenant, unfinished, cap from longhaul.tenants where cap < 1000",
+    [],
+    "bench_unfinished",
+  );
+}
+
 /**
  * Claims that found their tenant's cap reached, by the journal: a claim's entry is written under the tenant's lock, and a farewell's before
  * its slot is given back, so runs whose intervals overlap did hold slots at the same time.
