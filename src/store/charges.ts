@@ -53,14 +53,7 @@ export async function readCharges(db: Queryable, filter: ChargeFilter): Promise<
       where ($1::text is null or c.tenant_id = $1) and ($2::timestamptz is null or c.finished_at >= $2) and ($3::timestamptz is null or c.finished_at < $3)
         and (not $4 or c.delivered_at is null) and ($5::uuid is null or (c.finished_at, c.run_id) > (select x.finished_at, x.run_id from longhaul.charges x where x.run_id = $5))
       order by c.finished_at, c.run_id limit $6`,
-    [
-      tenant ?? null,
-      since ?? null,
-      until ?? null,
-      pending ?? false,
-      after ?? null,
-      limit,
-    ],
+    [tenant ?? null, since ?? null, until ?? null, pending ?? false, after ?? null, limit],
   );
   return rows.map(chargeOf);
 }

@@ -85,7 +85,8 @@ const BREAKS: Readonly<Record<string, string>> = {
   "charged-once-ended": "delete from longhaul.charges",
   "ended-runs-owe-nothing":
     "update longhaul.budget_accounts set rolled = longhaul.plus(rolled, (0, 0, 1, 0)::longhaul.spend) where budget_id is not null",
-  "nothing-held-asleep": "update longhaul.budget_accounts set held = longhaul.plus(held, (1000, 0, 0, 0)::longhaul.spend)",
+  "nothing-held-asleep":
+    "update longhaul.budget_accounts set held = longhaul.plus(held, (1000, 0, 0, 0)::longhaul.spend)",
 };
 
 /** What ends a transaction that must leave no trace. */
