@@ -1,6 +1,7 @@
 // The commands about what tenants may use: plans, and the tenants that are on them.
 import { BANDS } from "../domain/band.ts";
-import { PLAN_COUNT_MAX, PLAN_WEIGHT_MAX, TENANTS_LISTED_MAX } from "../domain/limits.ts";
+import { BUDGET_COUNT_MAX, PLAN_COUNT_MAX, PLAN_WEIGHT_MAX, TENANTS_LISTED_MAX } from "../domain/limits.ts";
+import { PERIODS } from "../domain/plan.ts";
 import { command } from "./command.ts";
 import { databaseSettings as settings } from "./commands-shared.ts";
 
@@ -32,6 +33,11 @@ export const tenantCommands = [
       band: { kind: "choice", choices: BANDS, summary: "Instead of the band of its agents" },
       unfinishedMax: { kind: "count", max: PLAN_COUNT_MAX, summary: "Runs of a tenant that have not ended" },
       submitsPerMinute: { kind: "count", min: 1, max: PLAN_COUNT_MAX, summary: "Submits of a tenant in a minute" },
+      budgetUsd: { kind: "text", placeholder: "amount", summary: "US dollars that its runs may spend together" },
+      budgetSteps: { kind: "count", max: BUDGET_COUNT_MAX, summary: "Steps that they may take" },
+      budgetInputTokens: { kind: "count", max: BUDGET_COUNT_MAX, summary: "Input tokens that they may use" },
+      budgetOutputTokens: { kind: "count", max: BUDGET_COUNT_MAX, summary: "Output tokens that they may use" },
+      budgetPer: { kind: "choice", choices: PERIODS, summary: "For how long that is (default: month; UTC)" },
     },
     examples: [
       { says: "Twenty at once", line: "longhaul plans set pro --concurrency 20" },
@@ -39,6 +45,7 @@ export const tenantCommands = [
         says: "Two at once, after everybody else, and not too many",
         line: "longhaul plans set free --concurrency 2 --band background --unfinished-max 1000 --submits-per-minute 600",
       },
+      { says: "Ten dollars a month", line: "longhaul plans set free --budget-usd 10 --budget-per month" },
     ],
     load: async () => (await import("./tenants.ts")).setPlan,
     view: async () => (await import("./view-tenants.ts")).viewPlan,

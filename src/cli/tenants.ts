@@ -1,6 +1,7 @@
 // Commands on plans and tenants: what each may use, what it uses, and who is held.
 import type { Band } from "../domain/band.ts";
 import { fail } from "../domain/errors.ts";
+import type { PlanBudget } from "../domain/plan.ts";
 import type { ListTenants, PlanView, TenantView } from "../runtime/limits-api.ts";
 import type { Context } from "./context.ts";
 import { withInstallation } from "./installation.ts";
@@ -16,11 +17,31 @@ export interface SetPlanInput {
   readonly band?: Band | undefined;
   readonly unfinishedMax?: number | undefined;
   readonly submitsPerMinute?: number | undefined;
+  readonly budgetUsd?: string | undefined;
+  readonly budgetSteps?: number | undefined;
+  readonly budgetInputTokens?: number | undefined;
+  readonly budgetOutputTokens?: number | undefined;
+  readonly budgetPer?: PlanBudget["per"] | undefined;
 }
 
-/** @throws KEY_INVALID */
-export function setPlan({ plan, ...limits }: SetPlanInput, context: Context): Promise<PlanView> {
+/** @throws KEY_INVALID, PLAN_INVALID */
+export function setPlan(input: SetPlanInput, context: Context): Promise<PlanView> {
+  const { plan, concurrency, weight, band, unfinishedMax, submitsPerMinute } = input;
+  const limits = { concurrency, weight, band, unfinishedMax, submitsPerMinute, budget: budgetOf(input) };
   return withInstallation(context, (_, { longhaul }) => longhaul.plans.set(plan, limits));
+}
+
+function budgetOf(input: SetPlanInput): PlanBudget | undefined {
+  const limits = {
+    // What is no number stays none, and is refused where all plans are checked.
+    usd: input.budgetUsd === undefined ? undefined : Number(input.budgetUsd.trim() === "" ? "?" : input.budgetUsd),
+    steps: input.budgetSteps,
+    inputTokens: input.budgetInputTokens,
+    outputTokens: input.budgetOutputTokens,
+  };
+  const given = Object.entries(limits).filter(([, limit]) => limit !== undefined);
+  if (given.length === 0 && input.budgetPer === undefined) return undefined;
+  return { ...Object.fromEntries(given), per: input.budgetPer ?? "month" };
 }
 
 export interface DeletedPlan {

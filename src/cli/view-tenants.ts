@@ -15,11 +15,24 @@ export function viewPlans(plans: readonly PlanView[]): Block[] {
         { title: "band", cell: (one) => one.band ?? toned("dim", "the agents'") },
         { title: "unfinished", align: "right", cell: (one) => count(one.unfinishedMax) },
         { title: "per minute", align: "right", cell: (one) => count(one.submitsPerMinute) },
+        { title: "budget", cell: budgetText },
         { title: "tenants", align: "right", cell: (one) => count(one.tenants) },
       ],
       "There are no plans.",
     ),
   ];
+}
+
+function budgetText({ budget }: PlanView): Cell {
+  if (budget === null) return toned("dim", "none");
+  const { usd, steps, inputTokens, outputTokens, per } = budget;
+  const parts = [
+    usd === undefined ? null : `$${usd}`,
+    steps === undefined ? null : `${steps} steps`,
+    inputTokens === undefined ? null : `${inputTokens} tokens in`,
+    outputTokens === undefined ? null : `${outputTokens} tokens out`,
+  ];
+  return `${parts.filter((part) => part !== null).join(", ")} a ${per}`;
 }
 
 export function viewPlan(plan: PlanView): Block[] {

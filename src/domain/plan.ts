@@ -58,7 +58,7 @@ const RANGES = {
 } as const;
 const FIELDS = [...Object.keys(RANGES), "band", "budget"];
 const BUDGET_LIMITS = ["inputTokens", "outputTokens", "usd", "steps"] as const;
-const PERIODS = ["day", "month"] as const;
+export const PERIODS = ["day", "month"] as const;
 
 /** The plan that the input means. @throws KEY_INVALID for its name, PLAN_INVALID */
 export function checkPlan(name: string, input: unknown): Plan {

@@ -21,6 +21,7 @@ import { settleRuns } from "../../src/store/finish.ts";
 import { checkInvariants } from "../../src/store/invariants.ts";
 import { appendWith } from "../../src/store/journal.ts";
 import { setPlan, setTenantPlan } from "../../src/store/plans.ts";
+import { purgeRows } from "../../src/store/retention.ts";
 import { forkRun } from "../../src/store/submit.ts";
 import { facts, outcome, spend } from "../support/calls.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
@@ -31,10 +32,14 @@ beforeAll(async () => {
   fresh = await freshDatabase();
 });
 afterEach(async () => {
-  // Children that a test submits by itself are in no journal.
-  const broken = (await checkInvariants(fresh.db)).filter(({ name }) => name !== "child-iff-journaled");
-  expect(broken.map(({ name, rows }) => [name, rows[0]])).toEqual([]);
+  expect(await broken()).toEqual([]);
 });
+
+/** Children that a test submits by itself are in no journal. */
+async function broken(): Promise<unknown[]> {
+  const all = (await checkInvariants(fresh.db)).filter(({ name }) => name !== "child-iff-journaled");
+  return all.map(({ name, rows }) => [name, rows[0]]);
+}
 afterAll(() => fresh.drop());
 
 interface Held {
@@ -523,6 +528,45 @@ test("what dropped trees have spent stays counted above them", async () => {
   expect(await money(above)).toEqual({ spent: 9, held: 0 });
   expect(await readBudget(fresh.db, null, held.run.run_id)).toBeNull();
   expect(await readCharges(fresh.db, { tenant, limit: 9 })).toHaveLength(1);
+});
+
+test("nothing is left of a tenant that is purged", async () => {
+  const tenant = newId();
+  await setPlan(fresh.db, { plan: tenant, ...PLAN, budget: { nano_usd: "1000000000", per: "month" } });
+  await setTenantPlan(fresh.db, tenant, tenant);
+  const held = await aHeldRun(fresh.db, { tenant, budget: budgetRow({ usd: 1 }) });
+  const { callId } = await open(held, cents(10));
+  await record(held, 2, [closing(callId, 9)]);
+  const raise = { raiseId: newId(), by: "ann", amount: cents(5), wallMs: 0 };
+  await raiseBudget(fresh.db, tenant, held.run.run_id, raise);
+  await finish(held, 3);
+  const id = newId();
+  await openBudget(fresh.db, id, tenant, budgetRow({ usd: 1 }));
+  await openCall(fresh.db, { ...newCall(held, cents(1)), callId: newId() }, id);
+  await fresh.db.query("select longhaul.drop_trees(array[$1::uuid])", [held.run.run_id]);
+  while ((await purgeRows(fresh.db, tenant, 10)) !== 0) expect(await broken()).toEqual([]);
+  for (const table of ["budgets", "budget_accounts", "calls", "charges", "tenants"])
+    expect(await fresh.db.query(`select from longhaul.${table} where tenant_id = $1`, [tenant])).toEqual([]);
+});
+
+test("calls from outside are kept as long as runs are, and open budgets as long as their calls", async () => {
+  const own = await freshDatabase();
+  const id = newId();
+  await openBudget(own.db, id, "t", budgetRow({ usd: 1 }));
+  for (const budget of [id, null]) {
+    const attribution = { tenant: "t", runId: null, rootId: null, step: null, agent: null, feature: null };
+    const call = { ...facts({ estimate: cents(1), attribution }), callId: newId() };
+    await openCall(own.db, call, budget);
+    await closeCalls(own.db, [{ ...closing(call.callId, 1), accountId: budget, epoch: null }]);
+  }
+  const prune = () => own.db.query("select longhaul.prune_calls(clock_timestamp() - interval '1 day', 100) as n");
+  expect(await prune()).toEqual([{ n: 0 }]);
+  await own.db.query("update longhaul.calls set opened_at = opened_at - interval '2 days'");
+  await own.db.query("update longhaul.budgets set created_at = created_at - interval '2 days'");
+  expect([await prune(), await prune(), await prune()]).toEqual([[{ n: 2 }], [{ n: 1 }], [{ n: 0 }]]);
+  expect(await own.db.query("select from longhaul.budgets")).toEqual([]);
+  expect(await checkInvariants(own.db)).toEqual([]);
+  await own.drop();
 });
 
 test("figures beyond all measure neither fail a statement nor pass a limit", async () => {
