@@ -549,7 +549,9 @@ begin
   if n > 0 then return n; end if;
   idle := array(
     select b.budget_id from longhaul.budgets b
-     where b.kind = 'open' and b.created_at <= p_until and coalesce(b.ends_at <= p_until, true) and not exists (select from longhaul.calls c where c.account_id = b.budget_id)
+     where b.kind = 'open' and b.created_at <= p_until and coalesce(b.ends_at <= p_until, true)
+       -- no "not exists", which is planned as a join with all calls
+       and (select true from longhaul.calls c where c.account_id = b.budget_id limit 1) is null
      order by b.created_at limit p_limit);
   if idle <> '{}' then perform longhaul.drop_accounts(idle); end if;
   return cardinality(idle);

@@ -22,7 +22,10 @@ async function answer(method: string, path: string, body?: unknown): Promise<unk
 
 test("a plan is made, replaced, read and deleted", async () => {
   const free = { concurrency: 2, band: "background", unfinishedMax: 1_000, submitsPerMinute: 600 };
-  expect(await answer("PUT", "/admin/plans/free", free)).toEqual({ plan: "free", weight: 1, tenants: 0, ...free });
+  expect(await answer("PUT", "/admin/plans/free", free)).toEqual({
+    ...{ plan: "free", weight: 1, tenants: 0, budget: null },
+    ...free,
+  });
   expect(await answer("PUT", "/admin/plans/pro", 20)).toMatchObject({ plan: "pro", concurrency: 20 });
   expect(await answer("PUT", "/admin/plans/free", { concurrency: 1 })).toMatchObject({ concurrency: 1, band: null });
   expect(await answer("GET", "/admin/plans")).toMatchObject([{ plan: "default" }, { plan: "free" }, { plan: "pro" }]);
