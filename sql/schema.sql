@@ -193,7 +193,7 @@ create table longhaul.budget_accounts (
   rolled      spend not null default "none"(),
   constraint budget_accounts_pkey primary key (account_id),
   constraint holds_not_negative check ((least((held).input, (held).output, (held).nano_usd, (held).steps) >= 0))
-) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 create index accounts_of_budget on longhaul.budget_accounts using btree (budget_id) where (budget_id is not null);
 
 create table longhaul.budgets (
@@ -219,7 +219,7 @@ create table longhaul.budgets (
   constraint period_has_end check (((period is null) = (period_ends_at is null))),
   constraint period_is_known check ((period = any (array['day'::text, 'month'::text]))),
   constraint wall_has_end check (((wall_ms is null) = (ends_at is null)))
-) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 create index budgets_below on longhaul.budgets using btree (parent_id) where (parent_id is not null);
 create index budgets_opened on longhaul.budgets using btree (created_at) where (kind = 'open'::text);
 
@@ -269,7 +269,7 @@ create table longhaul.calls (
   constraint confidence_is_known check ((price_confidence = any (array['exact'::text, 'fuzzy'::text, 'unknown'::text, 'override'::text]))),
   constraint failed_has_failure check (((state = 'failed'::text) = (failure is not null))),
   constraint source_is_known check ((source = any (array['provider'::text, 'cache'::text, 'coalesced'::text, 'batch'::text])))
-) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.05);
+) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.05, vacuum_truncate=off);
 create index calls_of_account on longhaul.calls using btree (account_id) where (account_id is not null);
 create index calls_of_tenant on longhaul.calls using btree (tenant_id, opened_at);
 create index calls_open on longhaul.calls using btree (account_id) where (state = 'open'::text);
@@ -294,7 +294,7 @@ create table longhaul.charges (
   tenant_id     text not null,
   agent         text not null,
   constraint charges_pkey primary key (run_id)
-) with (fillfactor=80);
+) with (fillfactor=80, vacuum_truncate=off);
 create index charges_in_order on longhaul.charges using btree (finished_at, run_id);
 create index charges_of_tenant on longhaul.charges using btree (tenant_id, finished_at, run_id);
 create index charges_pending on longhaul.charges using btree (finished_at, run_id) where (delivered_at is null);
@@ -699,7 +699,7 @@ create unlogged table longhaul.tokens (
   body      text not null,
   constraint tokens_pkey primary key (run_id, epoch, n),
   constraint pos_not_negative check ((pos >= 0))
-) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0, vacuum_truncate=off);
 
 create table longhaul.turns (
   turn_id   integer not null generated always as identity,
@@ -2208,7 +2208,9 @@ begin
   if n > 0 then return n; end if;
   idle := array(
     select b.budget_id from longhaul.budgets b
-     where b.kind = 'open' and b.created_at <= p_until and coalesce(b.ends_at <= p_until, true) and not exists (select from longhaul.calls c where c.account_id = b.budget_id)
+     where b.kind = 'open' and b.created_at <= p_until and coalesce(b.ends_at <= p_until, true)
+       -- no "not exists", which is planned as a join with all calls
+       and (select true from longhaul.calls c where c.account_id = b.budget_id limit 1) is null
      order by b.created_at limit p_limit);
   if idle <> '{}' then perform longhaul.drop_accounts(idle); end if;
   return cardinality(idle);
