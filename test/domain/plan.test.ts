@@ -3,12 +3,19 @@ import { describe, expect, test } from "vitest";
 import { checkPlan, planFault } from "../../src/domain/plan.ts";
 
 test("what is not given is not limited", () => {
-  const nothing = { concurrency: null, weight: 1, band: null, unfinishedMax: null, submitsPerMinute: null };
+  const nothing = {
+    concurrency: null,
+    weight: 1,
+    band: null,
+    unfinishedMax: null,
+    submitsPerMinute: null,
+    budget: null,
+  };
   expect(checkPlan("free", {})).toEqual({ plan: "free", ...nothing });
   expect(checkPlan("free", { concurrency: null, weight: null, band: undefined })).toEqual({ plan: "free", ...nothing });
   expect(checkPlan("pro", 20)).toEqual({ plan: "pro", ...nothing, concurrency: 20 });
   const all = { concurrency: 0, weight: 1_000, band: "background", unfinishedMax: 0, submitsPerMinute: 1 } as const;
-  expect(checkPlan("all", all)).toEqual({ plan: "all", ...all });
+  expect(checkPlan("all", all)).toEqual({ plan: "all", ...all, budget: null });
 });
 
 describe("refused", () => {

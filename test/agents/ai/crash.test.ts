@@ -1,4 +1,5 @@
-// A worker process is killed after each entry of a tool loop's journal: what was recorded is never asked for again. The provider is the witness.
+// A worker process is killed after entries of a tool loop's journal: what was recorded is never asked for again. The provider is the witness.
+// Every second entry, of three programs in turns; `npm run test:crash -- models` strikes at every statement.
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { KIND } from "../../../src/domain/entry.ts";
@@ -28,17 +29,17 @@ async function untilEntry(db: Database, runId: string, seq: number): Promise<boo
 }
 
 describe.each([
-  ["crash-6", null],
-  ["crash-7", null],
-  ["crash-chat", "add"],
-])("%s", (name, input) => {
+  ["crash-6", null, 1],
+  ["crash-7", null, 2],
+  ["crash-chat", "add", 1],
+])("%s", (name, input, first) => {
   test("a recorded call is never paid twice, wherever the process dies", async () => {
     const script = { loop: { tool: "add", times: TURNS - 1, arguments: { n: "{round}" } }, text: "sum" };
     const options = { url: stage.url, build: stage.build, module: MODULE, gateway: stage.gateway };
     const client = await stage.client(agents);
     let victim = startWorker(options);
     let kills = 0;
-    for (let entry = 1; ; entry++) {
+    for (let entry = first; ; entry += 2) {
       stage.fake.clear();
       // Slow enough that the kill comes before the next call has ended, most of the time.
       stage.fake.behave({ reply: script, latencyMs: 25 });
@@ -75,6 +76,6 @@ describe.each([
       kills += 1;
     }
     await (await victim).kill();
-    expect(kills).toBeGreaterThan(6);
+    expect(kills).toBeGreaterThan(2);
   }, 120_000);
 });
