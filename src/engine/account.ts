@@ -108,13 +108,21 @@ export class RunAccount {
     this.#renew();
     const call: NewCall = { ...facts, callId: newId() };
     const need = facts.estimate;
-    if (this.#known && !(this.limited && this.#hold.isOwed(need))) await this.#send(call, () => covered());
-    else await this.#draw(need, call);
+    if (this.limited && !(this.#known && !this.#hold.isOwed(need))) await this.#draw(need, call);
+    else await this.#openCovered(call);
     this.#hold.opened(need);
     // The answer may have taken its time: nothing goes out for a run that somebody else has by now.
     const assured = this.#run.assured();
     if (assured !== undefined) await assured;
     return this.#closings.of(call.callId, insideStep.getStore()?.key ?? null, this.#run.epoch);
+  }
+
+  /** A call that has its cover in memory, or needs none: it is written down together with those of other runs. */
+  async #openCovered(call: NewCall): Promise<void> {
+    const { runId, epoch, owner } = this.#run;
+    const first = !this.#known;
+    if (!(await owner.committer.openCall({ runId, epoch, call, first }))) await this.#lost();
+    if (first && epoch === this.#run.epoch) this.#known = true;
   }
 
   /** An answer that no attempt was made for: it is written down with the step. */
@@ -269,9 +277,4 @@ export class RunAccount {
 function asked(need: Spend, { dimension, asked: lacked }: Refusal): number {
   if (dimension === "wallMinutes") return lacked;
   return dimension === "usd" ? toUsd(need.nanoUsd) : need[dimension];
-}
-
-/** A call that has its cover in memory takes nothing. */
-function covered(): Draw {
-  return { need: NO_SPEND, want: NO_SPEND, first: false, blocker: null, keep: NO_SPEND };
 }

@@ -1,7 +1,7 @@
 // The worker's way to the journal: batches the writes of all its runs, and finds out what became of a write whose answer was lost.
 
 import { APPEND_BYTES_MAX } from "../domain/limits.ts";
-import { type Account, type Closing, closeCalls } from "../store/calls.ts";
+import { type Account, type Closing, closeCalls, type Opening, openRunCalls } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { readFinished, type Settle, type SettleVerdict, settleRuns } from "../store/finish.ts";
@@ -40,6 +40,7 @@ export class Committer {
   readonly #onFinished: CommitterOptions["onFinished"];
   readonly #appends: Batcher<Append, AppendVerdict>;
   readonly #settles: Batcher<Settle, SettleVerdict | "lost">;
+  readonly #openings: Batcher<Opening, boolean>;
   readonly #closings: Batcher<Closing & Account, void>;
 
   constructor({ db, workerId, leaseMs, onFinished }: CommitterOptions) {
@@ -52,6 +53,10 @@ export class Committer {
       ...BATCH,
       bytesOf: (settle) => bytesOf(settle) + ("apart" in settle.to ? (settle.to.apart?.body.length ?? 0) : 0),
       send: (items) => this.#sendSettles(items),
+    });
+    this.#openings = new Batcher<Opening, boolean>({
+      ...BATCH,
+      send: (items) => untilAnswered(() => openRunCalls(db, workerId, items), leaseMs),
     });
     this.#closings = new Batcher<Closing & Account, void>({
       ...BATCH,
@@ -70,6 +75,11 @@ export class Committer {
     const verdict = await this.#settles.add(settle);
     if (verdict === "done" && settle.to.move === "finish") this.#onFinished?.(settle.runId);
     return verdict;
+  }
+
+  /** Writes down a model call that needs nothing more from a budget, before it goes out. False: the run is somebody else's. */
+  openCall(opening: Opening): Promise<boolean> {
+    return this.#openings.add(opening);
   }
 
   /** What became of a model call, apart from the step that made it. */
@@ -182,8 +192,11 @@ export class Committer {
   }
 }
 
+/** A closing, as JSON. */
+const CLOSING_BYTES = 512;
+
 function bytesOf(append: Append): number {
-  let bytes = 64;
+  let bytes = 64 + (append.spend?.length ?? 0) * CLOSING_BYTES;
   for (const entry of append.entries) bytes += 64 + (entry.body?.length ?? 0) + (entry.apart?.body.length ?? 0);
   return bytes;
 }

@@ -1,6 +1,7 @@
 // One run's pen: numbers the entries, keeps at most one write of the run under way, and tells the waiters in order.
 import { fail } from "../domain/errors.ts";
 import type { Apart } from "../store/blobs.ts";
+import type { Closing } from "../store/calls.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import type { Append, Extras, NewEntry } from "../store/journal.ts";
 import type { AppendVerdict, Committer, News } from "./commit.ts";
@@ -217,12 +218,16 @@ export class RunJournal {
     this.#scheduled = false;
     if (this.#dead || !this.#held || this.#draft.length === 0) return;
     const { entries, extras } = this.#draft.take();
-    const append: Append = { runId: this.runId, epoch: this.epoch, first: this.#committed + 1, entries };
+    const plain: Append = { runId: this.runId, epoch: this.epoch, first: this.#committed + 1, entries };
+    const spend = extras === null ? null : onlySpend(extras);
+    const append = spend === null ? plain : { ...plain, spend };
     // What is buffered from here on is numbered after this write: it is the only one under way.
     this.#committed += append.entries.length;
     try {
       const verdict =
-        extras === null ? await this.#committer.append(append) : await this.#committer.appendWith(append, extras);
+        extras === null || spend !== null
+          ? await this.#committer.append(append)
+          : await this.#committer.appendWith(append, extras);
       this.#answer(append, verdict);
     } catch (error) {
       // Refused as a whole: nothing of it is stored, so the next entry takes its number.
@@ -243,4 +248,11 @@ export class RunJournal {
     this.#events.onNews(verdict, verdict.sentMs);
     this.#waiters.committed(upTo);
   }
+}
+
+/** What model calls cost, where that is all that changes besides the journal: it goes with the writes of other runs. Else null. */
+function onlySpend({ spend, consumed, approvals, expired, threadState }: Extras): readonly Closing[] | null {
+  const isAll =
+    (consumed?.length ?? 0) + (approvals?.length ?? 0) + (expired?.length ?? 0) === 0 && threadState === undefined;
+  return isAll && spend !== undefined && spend.length > 0 ? spend : null;
 }

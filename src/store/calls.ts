@@ -89,6 +89,35 @@ export async function openRunCall(db: Queryable, payer: RunPayer, call: NewCall,
   return drawn(await db.query<DrawnRow>(OPEN_CALL, values, "lh_open_call"));
 }
 
+/** A call of a run, in the hands of a worker, that needs nothing more from a budget. */
+export interface Opening {
+  readonly runId: string;
+  readonly epoch: number;
+  readonly call: NewCall;
+  /** The first of this claim: what earlier ones left open is abandoned. */
+  readonly first: boolean;
+}
+
+/**
+ * Opens calls of many runs of one worker, before they go out, in one commit; answers for each whether it is open: it is not when the run is
+ * somebody else's. Safe to repeat.
+ */
+export async function openRunCalls(db: Queryable, workerId: string, openings: readonly Opening[]): Promise<boolean[]> {
+  const rows = await db.query<{ place: number }>(
+    "select place from longhaul.open_calls($1, $2::uuid[], $3::int[], $4::boolean[], $5::jsonb)",
+    [
+      workerId,
+      openings.map(({ runId }) => runId),
+      openings.map(({ epoch }) => epoch),
+      openings.map(({ first }) => first),
+      JSON.stringify(openings.map(({ call }) => callRow(call))),
+    ],
+    "lh_open_calls",
+  );
+  const open = new Set(rows.map(({ place }) => place));
+  return openings.map((_, i) => open.has(i + 1));
+}
+
 /** Draws for a run without a call: for its steps. */
 export async function takeHold(db: Queryable, payer: RunPayer, draw: Draw): Promise<Drawn> {
   const values = [payer.runId, payer.workerId, payer.epoch, ...drawValues(draw)];
@@ -139,6 +168,15 @@ export async function abandonCalls(db: Queryable, ageMs: number, limit: number):
     "lh_abandon_calls",
   );
   return row?.n ?? 0;
+}
+
+/** Closings of many runs, as their common append takes them. */
+export function runClosingsJson(
+  runs: readonly { readonly runId: string; readonly epoch: number; readonly spend?: readonly Closing[] }[],
+): string {
+  return JSON.stringify(
+    runs.flatMap(({ runId, epoch, spend = [] }) => spend.map((c) => ({ ...closingRow(c), run_id: runId, epoch }))),
+  );
 }
 
 /** Closings as the append of a step takes them. */

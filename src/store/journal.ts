@@ -2,7 +2,7 @@
 import type { Entry, Recorded } from "../domain/entry.ts";
 import type { Message } from "../domain/message.ts";
 import { type Apart, queryWithBlobs } from "./blobs.ts";
-import { type Closing, closingsJson } from "./calls.ts";
+import { type Closing, closingsJson, runClosingsJson } from "./calls.ts";
 import type { Queryable } from "./database.ts";
 
 /** An entry that is not stored yet; its number is known, because a run has one writer. */
@@ -21,6 +21,8 @@ export interface Append {
   readonly epoch: number;
   readonly first: number;
   readonly entries: readonly NewEntry[];
+  /** Model calls that the entries record, and what became of them. */
+  readonly spend?: readonly Closing[];
 }
 
 /** The answer for a run that is still held. */
@@ -32,6 +34,7 @@ export interface Held {
 
 const APPEND = `select * from longhaul.append($1, $2, $3::uuid[], $4::int[], $5::int[], $6::int[],
   $7::uuid[], $8::int[], $9::int[], $10::smallint[], $11::text[], $12::text[], $13::text[])`;
+const APPEND_SPENT = `${APPEND.replace("longhaul.append(", "longhaul.append_spent(").slice(0, -1)}, $14::jsonb)`;
 
 /** Appends for many runs in one fenced statement. A run that is missing in the answer was lost: nothing of it was written. */
 export function appendEntries(
@@ -40,22 +43,19 @@ export function appendEntries(
   leaseMs: number,
   appends: readonly Append[],
 ): Promise<Held[]> {
-  const rows = entryColumns(appends);
-  return queryWithBlobs<Held>(
-    db,
-    APPEND,
-    [
-      workerId,
-      leaseMs,
-      appends.map((a) => a.runId),
-      appends.map((a) => a.epoch),
-      appends.map((a) => a.first),
-      appends.map((a) => a.entries.length),
-      ...rows,
-    ],
-    "lh_append",
-    appends.flatMap((a) => a.entries.map((e) => e.apart)),
-  );
+  const values = [
+    workerId,
+    leaseMs,
+    appends.map((a) => a.runId),
+    appends.map((a) => a.epoch),
+    appends.map((a) => a.first),
+    appends.map((a) => a.entries.length),
+    ...entryColumns(appends),
+  ];
+  const apart = appends.flatMap((a) => a.entries.map((e) => e.apart));
+  return appends.every(({ spend }) => spend === undefined)
+    ? queryWithBlobs<Held>(db, APPEND, values, "lh_append", apart)
+    : queryWithBlobs<Held>(db, APPEND_SPENT, [...values, runClosingsJson(appends)], "lh_append_spent", apart);
 }
 
 /** The entries of a batch as columns: run, seq, epoch, kind, key, body, blob. */

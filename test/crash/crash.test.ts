@@ -11,7 +11,7 @@ const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   plain: ["lh_claim", "lh_append", "lh_settle"],
   transaction: ["commit"],
   queue: ["lh_claim", "lh_settle"],
-  spending: ["lh_open_call", "lh_append_one"],
+  spending: ["lh_open_call", "lh_append_spent"],
 };
 
 describe.each(Object.keys(CHOSEN))("the workload %s", (name) => {

@@ -341,10 +341,31 @@ describe("what it costs", () => {
     });
     const lh = await stage.worker([caller]);
     const names = await countStatements(() => lh.run(caller, null));
-    expect(names.get("lh_open_call")).toBe(20);
-    expect(names.get("lh_append_one")).toBe(20);
-    for (const name of ["lh_take_hold", "lh_return_hold", "lh_append", "lh_close_calls"])
+    expect((names.get("lh_open_call") ?? 0) + (names.get("lh_open_calls") ?? 0)).toBe(20);
+    expect(names.get("lh_append_spent")).toBe(20);
+    for (const name of ["lh_take_hold", "lh_return_hold", "lh_append", "lh_append_one", "lh_close_calls"])
       expect([name, names.get(name)]).toEqual([name, undefined]);
+  });
+
+  test("calls that are ready at one moment share their statements, each of its own run and account", async () => {
+    const caller = agent({
+      name: "caller",
+      run: (ctx) => callModel(ctx, "call", { estimate: { input: 100, usd: 0.01 }, actual: { input: 90, usd: 0.005 } }),
+    });
+    const lh = await stage.worker([caller]);
+    const runs = 40;
+    let answers: Awaited<ReturnType<typeof lh.submitMany>> = [];
+    const names = await countStatements(async () => {
+      answers = await lh.submitMany(Array.from({ length: runs }, () => ({ agent: caller, input: null })));
+      await Promise.all(answers.map((answer) => ("run" in answer ? answer.run.result() : null)));
+    });
+    expect(names.get("lh_open_calls")).toBeLessThan(runs / 2);
+    expect(names.get("lh_append_spent")).toBeLessThan(runs / 2);
+    const charges = await stage.db.query<{ calls: number; nano_usd: string }>(
+      "select calls, nano_usd::text from longhaul.charges where run_id = any($1::uuid[])",
+      [answers.map((answer) => ("run" in answer ? answer.run.runId : null))],
+    );
+    expect(charges).toEqual(Array.from({ length: runs }, () => ({ calls: 1, nano_usd: "5000000" })));
   });
 });
 
