@@ -558,7 +558,7 @@ create table longhaul.raises (
   wall_ms   bigint not null default 0,
   amount    spend not null,
   constraint raises_pkey primary key (raise_id)
-);
+) with (vacuum_truncate=off);
 create index raises_of_budget on longhaul.raises using btree (budget_id);
 
 create table longhaul.ready (
@@ -912,7 +912,7 @@ declare g record;
 begin
   insert into longhaul.budget_accounts (account_id, budget_id, tenant_id, epoch)
   select r.run_id, r.budget_id, r.tenant_id, l.epoch from longhaul.runs r join longhaul.live l on l.run_id = r.run_id and l.run_id = any(p_run)
-   where r.run_id = any(p_run) and not exists (select from longhaul.budget_accounts a where a.account_id = r.run_id) order by r.run_id
+   where r.run_id = any(p_run) and (select true from longhaul.budget_accounts a where a.account_id = r.run_id limit 1) is null order by r.run_id
   on conflict do nothing;
   perform 1 from longhaul.budget_accounts a where a.account_id = any(p_run) order by a.account_id for no key update;
   for g in
@@ -1211,7 +1211,7 @@ create or replace function longhaul.close_calls(p_account uuid, p_epoch integer,
  language plpgsql
  set plan_cache_mode to 'force_generic_plan'
 as $function$
-declare t record;
+declare t record; ids uuid[] := array(select c.call_id from jsonb_to_recordset(p_closings) c(call_id uuid));
 begin
   if jsonb_path_exists(p_closings, '$[*].fresh') then
     perform longhaul.write_calls(jsonb_path_query_array(p_closings, '$[*].fresh'), p_account, p_epoch);
@@ -1223,7 +1223,7 @@ begin
            price_confidence = c.price_confidence, source = c.source, latency_ms = c.latency_ms, first_chunk_ms = c.first_chunk_ms
       from jsonb_to_recordset(p_closings) c(call_id uuid, state text, failure text, input_tokens bigint, output_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
                                             reasoning_tokens bigint, nano_usd bigint, price_confidence text, source text, latency_ms int, first_chunk_ms int)
-     where k.call_id = c.call_id and k.account_id is not distinct from p_account and k.state = 'open'
+     where k.call_id = any(ids) and k.call_id = c.call_id and k.account_id is not distinct from p_account and k.closed_at is null
     returning (k.input_tokens, k.output_tokens, k.nano_usd, 0)::longhaul.spend as cost
   ) select count(*)::int as n, longhaul.total(x.cost) as cost into t from told x;
   if t.n > 0 and p_account is not null then
@@ -1255,7 +1255,7 @@ begin
            price_confidence = c.price_confidence, source = c.source, latency_ms = c.latency_ms, first_chunk_ms = c.first_chunk_ms
       from jsonb_to_recordset(p_closings) c(call_id uuid, run_id uuid, state text, failure text, input_tokens bigint, output_tokens bigint, cache_read_tokens bigint,
                                             cache_write_tokens bigint, reasoning_tokens bigint, nano_usd bigint, price_confidence text, source text, latency_ms int, first_chunk_ms int)
-     where k.call_id = any(told) and k.call_id = c.call_id and c.run_id = any(payers) and k.account_id = c.run_id and k.state = 'open'
+     where k.call_id = any(told) and k.call_id = c.call_id and c.run_id = any(payers) and k.account_id is not distinct from c.run_id and k.closed_at is null
     returning k.account_id, (k.input_tokens, k.output_tokens, k.nano_usd, 0)::longhaul.spend as cost
   )
   update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, t.cost), calls = a.calls + t.n
@@ -1465,7 +1465,7 @@ begin
   end if;
   perform longhaul.open_account(p_account);
   below := case when p_blocker is not null then longhaul.accounts_below(p_blocker) end;
-  perform 1 from longhaul.budget_accounts x where x.account_id = p_account or x.account_id = any(below) order by x.account_id for no key update;
+  perform 1 from longhaul.budget_accounts x where x.account_id = any(array_append(below, p_account)) order by x.account_id for no key update;
   select * into a from longhaul.budget_accounts x where x.account_id = p_account;
   if a.account_id is null then return d; end if;
   if a.epoch < p_epoch then
@@ -1476,7 +1476,7 @@ begin
     if below is not null then
       -- all budgets that this may touch, in one sorted pass
       perform 1 from longhaul.budgets b where b.budget_id = any(array(
-        select u.b from longhaul.budget_accounts x cross join lateral unnest(longhaul.budgets_above(x.budget_id)) u(b) where x.account_id = p_account or x.account_id = any(below)))
+        select u.b from longhaul.budget_accounts x cross join lateral unnest(longhaul.budgets_above(x.budget_id)) u(b) where x.account_id = any(array_append(below, p_account))))
         order by b.budget_id for no key update;
       perform longhaul.roll(array_remove(below, p_account), false, longhaul.none());
     end if;
@@ -1515,11 +1515,12 @@ begin
   loop
     with gone as (
       delete from longhaul.budgets b
-       where b.budget_id = any(above) and case b.kind when 'run' then not exists (select from longhaul.runs r where r.run_id = b.budget_id) else b.budget_id = any(p_run) end
-         and not exists (select from longhaul.budget_accounts a where a.budget_id = b.budget_id) and not exists (select from longhaul.budgets c where c.parent_id = b.budget_id)
+       where b.budget_id = any(above) and case b.kind when 'run' then (select true from longhaul.runs r where r.run_id = b.budget_id limit 1) is null else b.budget_id = any(p_run) end
+         and (select true from longhaul.budget_accounts a where a.budget_id = b.budget_id limit 1) is null
+         and (select true from longhaul.budgets c where c.parent_id = b.budget_id limit 1) is null
       returning b.budget_id
     ), notes as (
-      delete from longhaul.raises x where x.budget_id in (select g.budget_id from gone g)
+      delete from longhaul.raises x where x.budget_id = any(array(select g.budget_id from gone g))
     ) select count(*) into n from gone;
     exit when n = 0;
   end loop;
@@ -2093,7 +2094,7 @@ begin
   if exists (select from longhaul.budget_accounts a where a.account_id = p_account) then return; end if;
   insert into longhaul.budget_accounts (account_id, budget_id, tenant_id)
   select r.run_id, r.budget_id, r.tenant_id from longhaul.runs r where r.run_id = p_account
-  union all select b.budget_id, b.budget_id, b.tenant_id from longhaul.budgets b where b.budget_id = p_account and b.kind = 'open'
+  union all select b.budget_id, b.budget_id, b.tenant_id from longhaul.budgets b where b.budget_id = p_account and b.kind || '' = 'open'
   on conflict do nothing;
 end $function$;
 

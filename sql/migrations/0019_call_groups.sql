@@ -37,7 +37,7 @@ declare g record;
 begin
   insert into longhaul.budget_accounts (account_id, budget_id, tenant_id, epoch)
   select r.run_id, r.budget_id, r.tenant_id, l.epoch from longhaul.runs r join longhaul.live l on l.run_id = r.run_id and l.run_id = any(p_run)
-   where r.run_id = any(p_run) and not exists (select from longhaul.budget_accounts a where a.account_id = r.run_id) order by r.run_id
+   where r.run_id = any(p_run) and (select true from longhaul.budget_accounts a where a.account_id = r.run_id limit 1) is null order by r.run_id
   on conflict do nothing;
   perform 1 from longhaul.budget_accounts a where a.account_id = any(p_run) order by a.account_id for no key update;
   for g in
@@ -86,7 +86,7 @@ begin
            price_confidence = c.price_confidence, source = c.source, latency_ms = c.latency_ms, first_chunk_ms = c.first_chunk_ms
       from jsonb_to_recordset(p_closings) c(call_id uuid, run_id uuid, state text, failure text, input_tokens bigint, output_tokens bigint, cache_read_tokens bigint,
                                             cache_write_tokens bigint, reasoning_tokens bigint, nano_usd bigint, price_confidence text, source text, latency_ms int, first_chunk_ms int)
-     where k.call_id = any(told) and k.call_id = c.call_id and c.run_id = any(payers) and k.account_id = c.run_id and k.state = 'open'
+     where k.call_id = any(told) and k.call_id = c.call_id and c.run_id = any(payers) and k.account_id is not distinct from c.run_id and k.closed_at is null
     returning k.account_id, (k.input_tokens, k.output_tokens, k.nano_usd, 0)::longhaul.spend as cost
   )
   update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, t.cost), calls = a.calls + t.n

@@ -4,6 +4,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { agent, connect } from "../../src/index.ts";
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
+import { callModel } from "../support/calls.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 
 /** Small by nature: a row per process, or rows that live for a moment. */
@@ -20,6 +21,8 @@ const SMALL = new Set([
 ]);
 /** Indexes of which the whole is meant, or only the first entry. */
 const WHOLE = new Set(["live_running", "live_isolated", "later_due", "gates_of_agents"]);
+/** Compares all counters with all that runs, once in a while: it means the whole. */
+const RECONCILE = /select x\.(tenant_id|gate_id) from longhaul\.(tenants|gates) x left join/;
 /** Statements are planned anew for each call until the sixth. */
 const ROUNDS = 8;
 
@@ -39,6 +42,10 @@ const waiter = agent({
     await ctx.signal("go");
   },
 });
+
+const COST = { estimate: { input: 10, usd: 0.01 }, failures: 1 };
+const caller = agent({ name: "caller", run: (ctx) => callModel(ctx, "call", COST) });
+const spender = agent({ name: "spender", budget: { usd: 1, steps: 100 }, run: (ctx) => callModel(ctx, "call", COST) });
 
 const WORKER = { worker: { warmMs: 0, retentionEveryMs: 100 }, retention: { finished: "1 s", failed: 0 } };
 
@@ -63,7 +70,7 @@ beforeAll(async () => {
   ];
   const url = new URL(database.url);
   url.searchParams.set("options", settings.map((setting) => `-c ${setting}`).join(" "));
-  longhaul = await connect({ url: url.toString(), agents: [step, waiter], ...WORKER });
+  longhaul = await connect({ url: url.toString(), agents: [step, waiter, caller, spender], ...WORKER });
   longhaul.database.pool.on("acquire", listen);
 });
 
@@ -115,6 +122,7 @@ async function everything(): Promise<void> {
   await expect
     .poll(() => longhaul.approvals({ status: "pending", runId: run.runId }), { timeout: 10_000 })
     .toHaveLength(1);
+  await Promise.all([caller, spender].flatMap((agent) => [longhaul.run(agent, null), longhaul.run(agent, null)]));
   const [question] = await longhaul.approvals({ status: "pending" });
   await longhaul.approve(question?.approvalId ?? "", { by: "ann" });
   await longhaul.signal(run.runId, "go");
@@ -136,7 +144,8 @@ test("no statement reads a whole table, even where all tables looked small", asy
     await everything();
     await analyze();
   }
-  const found = plans.flatMap((plan) =>
+  const asked = plans.filter((plan) => !RECONCILE.test(plan.replace(/\s+/g, " ")));
+  const found = asked.flatMap((plan) =>
     wholes(plan).map((what) => `${what}: ${/Query Text: ([\s\S]{0,150})/.exec(plan)?.[1]?.replace(/\s+/g, " ")}`),
   );
   expect(plans.length).toBeGreaterThan(500);
