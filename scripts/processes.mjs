@@ -35,14 +35,13 @@ export function node(args, options) {
   return run(process.execPath, args, options);
 }
 
-/** Runs a TypeScript file of the repository, without building. */
-export async function runScript(file, args = []) {
+/** Runs a TypeScript file of the repository, without building. `loader`: what makes JavaScript of it; default: tsx. */
+export async function runScript(file, args = [], loader = createRequire(import.meta.url).resolve("tsx")) {
   if (!existsSync(join(root, file))) {
     console.error(`${file} does not exist in this checkout.`);
     return 1;
   }
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-  return await node(["--import", loader, file, ...args]);
+  return await node(["--import", pathToFileURL(loader).href, file, ...args]);
 }
 
 /** The file behind a command of an installed package, to be run by Node without a shell. */

@@ -69,7 +69,7 @@ async function threads(): Promise<Crowd> {
 }
 
 const crowd = await (process.env["CROWD_KIND"] === "threads" ? threads() : runs());
-await crowd(4, 1);
+await crowd(60, 2);
 process.on("message", async (order: CrowdOrder | { type: "close" }) => {
   if (order.type === "close") process.exit(0);
   collect();

@@ -1,11 +1,10 @@
 // Starts worker processes and listens to them.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import type { BenchRetention, WorkerNews } from "./worker-program.ts";
 
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const LOADER = new URL("../lab/typescript.mjs", import.meta.url).href;
 const READY_MS = 60_000;
 
 /** Now, comparable with the moments that workers tell. */

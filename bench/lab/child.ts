@@ -1,12 +1,11 @@
 // A process of a measurement's own: gets orders from us, tells news, can be stopped between its turns, killed, and closed.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 
 const PATIENCE_MS = 120_000;
 const CLOSE_MS = 15_000;
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const LOADER = new URL("typescript.mjs", import.meta.url).href;
 
 /** Tells that the process, or an order it got, has failed. */
 export interface Failed {

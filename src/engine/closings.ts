@@ -8,15 +8,15 @@ const FAILED_MS = 100;
 const SUCCEEDED_MS = 2_000;
 
 interface Pending {
-  readonly closing: Closing;
-  readonly epoch: number;
+  readonly closings: { readonly closing: Closing; readonly epoch: number }[];
+  timer: NodeJS.Timeout | undefined;
 }
 
 export class Closings {
   readonly #committer: Pick<Committer, "closeCall">;
   readonly #runId: string;
-  readonly #pending = new Map<string, Pending[]>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** By step. */
+  readonly #pending = new Map<string, Pending>();
   readonly #sending = new Set<Promise<void>>();
 
   constructor(committer: Pick<Committer, "closeCall">, runId: string) {
@@ -49,7 +49,7 @@ export class Closings {
     const pending = this.#pending.get(step);
     if (pending === undefined) return null;
     this.#drop(step);
-    return pending.map(({ closing }) => closing);
+    return pending.closings.map(({ closing }) => closing);
   }
 
   /** Sends everything, and waits until it is written; null when there is nothing to wait for. */
@@ -59,31 +59,29 @@ export class Closings {
   }
 
   close(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
+    for (const { timer } of this.#pending.values()) clearTimeout(timer);
   }
 
   #add(closing: Closing, step: string | null, epoch: number): void {
     const key = step ?? "";
-    const pending = this.#pending.get(key);
-    if (pending === undefined) this.#pending.set(key, [{ closing, epoch }]);
-    else pending.push({ closing, epoch });
+    const pending = this.#pending.get(key) ?? { closings: [], timer: undefined };
+    this.#pending.set(key, pending);
+    pending.closings.push({ closing, epoch });
     if (step === null) this.#send(key);
-    else if (closing.state === "failed" || !this.#timers.has(key))
-      this.#sendLater(key, closing.state === "failed" ? FAILED_MS : SUCCEEDED_MS);
+    else if (closing.state === "failed") this.#sendLater(key, pending, FAILED_MS);
+    else if (pending.timer === undefined) this.#sendLater(key, pending, SUCCEEDED_MS);
   }
 
-  #sendLater(key: string, ms: number): void {
-    clearTimeout(this.#timers.get(key));
-    const timer = setTimeout(() => this.#send(key), ms);
-    timer.unref();
-    this.#timers.set(key, timer);
+  #sendLater(key: string, pending: Pending, ms: number): void {
+    clearTimeout(pending.timer);
+    pending.timer = setTimeout(() => this.#send(key), ms);
+    pending.timer.unref();
   }
 
   #send(key: string): void {
-    const pending = this.#pending.get(key) ?? [];
+    const closings = this.#pending.get(key)?.closings ?? [];
     this.#drop(key);
-    for (const { closing, epoch } of pending) {
+    for (const { closing, epoch } of closings) {
       const account: Account = { accountId: this.#runId, epoch };
       // What is not written is charged at its estimate, when the run ends or goes on elsewhere.
       const sent = this.#committer.closeCall({ ...closing, ...account }).catch(() => undefined);
@@ -93,8 +91,7 @@ export class Closings {
   }
 
   #drop(key: string): void {
+    clearTimeout(this.#pending.get(key)?.timer);
     this.#pending.delete(key);
-    clearTimeout(this.#timers.get(key));
-    this.#timers.delete(key);
   }
 }

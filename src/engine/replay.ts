@@ -10,6 +10,9 @@ const TURN_EVERY = 250;
 /** Of values that are what the code has so far: its own, and the one that a checkpoint keeps. */
 const PARTIAL_KEY = /(?:^|\/)(?:partial#\d+|\(partial\))$/;
 
+/** Most of what a run could remember it does not: a run that waits is to be small. */
+const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+
 /** Called with the recorded entry when its turn has come; replay goes on when the promise settles. */
 type Hand = (entry: Recorded) => void | Promise<void>;
 
@@ -37,17 +40,17 @@ export class Replay {
   readonly openChildren: readonly (readonly [string, string])[];
   /** Children spawned before the checkpoint. */
   readonly childrenBefore: number;
-  readonly #recorded = new Map<string, Recorded>();
+  #recorded: ReadonlyMap<string, Recorded> = NOTHING;
   readonly #order: Recorded[] = [];
-  readonly #attempts = new Map<string, Attempts>();
-  readonly #values = new Map<string, Recorded>();
+  #attempts: ReadonlyMap<string, Attempts> = NOTHING;
+  #values: ReadonlyMap<string, Recorded> = NOTHING;
   readonly #checkpoint: Recorded | undefined;
   /** Values that lie apart and are asked for without waiting, by hash. */
-  readonly #loaded = new Map<string, unknown>();
-  readonly #waits = new Map<string, OpenedWait>();
+  #loaded: ReadonlyMap<string, unknown> = NOTHING;
+  #waits: ReadonlyMap<string, OpenedWait> = NOTHING;
   /** Steps have asked people for more budget. */
   #hasAsks = false;
-  readonly #emitted = new Set<string>();
+  #emitted: ReadonlyMap<string, true> = NOTHING;
   /** The last value that the code set as what it has so far. */
   #partial: Recorded | undefined;
   readonly #requested = new Map<string, Hand>();
@@ -91,7 +94,7 @@ export class Replay {
     const entries =
       this.#checkpoint === undefined ? this.#values.values() : [this.#checkpoint, ...this.#values.values()];
     for (const { blob } of entries)
-      if (blob !== null && !this.#loaded.has(blob)) this.#loaded.set(blob, await get(blob));
+      if (blob !== null && !this.#loaded.has(blob)) this.#loaded = withEntry(this.#loaded, blob, await get(blob));
   }
 
   get done(): boolean {
@@ -165,23 +168,24 @@ export class Replay {
     const key = entry.key;
     if (key === null) return;
     if (SETTLING.has(entry.kind)) {
-      this.#recorded.set(key, entry);
+      this.#recorded = withEntry(this.#recorded, key, entry);
       this.#order.push(entry);
     } else if (entry.kind === KIND.attempt) {
       const meta = metaOf(entry);
       const reason = meta["p"] === true ? String(meta["v"]) : null;
-      this.#attempts.set(key, { failed: meta["n"] as number, retryAtMs: meta["r"] as number, reason });
+      const attempts = { failed: meta["n"] as number, retryAtMs: meta["r"] as number, reason };
+      this.#attempts = withEntry(this.#attempts, key, attempts);
     } else if (entry.kind === KIND.value) {
-      this.#values.set(key, entry);
+      this.#values = withEntry(this.#values, key, entry);
       if (PARTIAL_KEY.test(key)) this.#partial = entry;
     } else if (entry.kind === KIND.wait) {
       this.#hasAsks ||= key.includes("!budget#");
       const meta = metaOf(entry);
-      this.#waits.set(key, {
+      this.#waits = withEntry(this.#waits, key, {
         dueMs: (meta["due"] as number | undefined) ?? null,
         approvalId: (meta["approval"] as string | undefined) ?? null,
       });
-    } else if (entry.kind === KIND.emit) this.#emitted.add(key);
+    } else if (entry.kind === KIND.emit) this.#emitted = withEntry(this.#emitted, key, true);
   }
 
   /** Gives the next entry when the code stands still, if somebody has asked for it. */
@@ -236,6 +240,10 @@ export class Replay {
       this.#onStuck(`the journal has ${describe(entry)} next, but the code asks for ${asked}`);
     }, this.#graceMs);
   }
+}
+
+function withEntry<V>(map: ReadonlyMap<string, V>, key: string, value: V): ReadonlyMap<string, V> {
+  return map === NOTHING ? new Map([[key, value]]) : (map as Map<string, V>).set(key, value);
 }
 
 /** The decoded body of an entry: its members, and `v` where the value is inline. */

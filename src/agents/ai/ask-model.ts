@@ -47,7 +47,9 @@ export async function askModel(host: AiHost, question: Question): Promise<ModelR
     timeoutMs: null,
     body: async (step) => {
       const { abortSignal, ...request } = question.request();
-      const abort = abortSignal === undefined ? step.abort : AbortSignal.any([step.abort, abortSignal]);
+      // The scope's own signal, not the step's, which depends on it: whoever listens here stops doing so at the end.
+      const own = host.scope.abort;
+      const abort = abortSignal === undefined ? own : AbortSignal.any([own, abortSignal]);
       let streamed = false;
       const performed = await gateway.chat(
         {
