@@ -78,3 +78,10 @@ begin
   select d.key, d."limit" from jsonb_to_recordset(p_quotas) d(key text, "limit" float8) order by d.key
   on conflict (key) do update set limit_ = excluded.limit_, declared_at = excluded.declared_at where k.limit_ <> excluded.limit_;
 end $$;
+
+-- What one process does for all now and then, and when somebody last took it on.
+create table longhaul.chores (
+  chore    text primary key,
+  taken_at timestamptz not null default '-infinity'
+);
+insert into longhaul.chores (chore) values ('answers'), ('calls'), ('quotas');
