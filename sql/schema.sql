@@ -299,6 +299,12 @@ create index charges_in_order on longhaul.charges using btree (finished_at, run_
 create index charges_of_tenant on longhaul.charges using btree (tenant_id, finished_at, run_id);
 create index charges_pending on longhaul.charges using btree (finished_at, run_id) where (delivered_at is null);
 
+create table longhaul.chores (
+  chore    text not null,
+  taken_at timestamptz not null default '-infinity'::timestamptz,
+  constraint chores_pkey primary key (chore)
+);
+
 create table longhaul.dead_letters (
   run_id    uuid not null,
   died_at   timestamptz not null default clock_timestamp(),
@@ -1004,6 +1010,26 @@ begin
    where q.key = n.key and q.kind = 'rate' and n.cost > 0;
 end $function$;
 
+create or replace function longhaul.cancel_places(p_places jsonb)
+ returns void
+ language plpgsql
+as $function$
+declare held text[];
+begin
+  held := array(
+    select distinct k from jsonb_to_recordset(p_places) d(call text, target text, ready float8)
+      join longhaul.bookings b on b.call_key = d.call and b.target = d.target and b.ready_at = d.ready cross join unnest(b.keys) k);
+  perform 1 from longhaul.quotas q where q.key = any(held) order by q.key for update;
+  with gone as (
+    delete from longhaul.bookings b using jsonb_to_recordset(p_places) d(call text, target text, ready float8)
+     where b.call_key = d.call and b.target = d.target and b.ready_at = d.ready and b.keys <@ held returning b.*)
+  update longhaul.quotas q
+     set tat = q.tat - n.paid, line = greatest(q.line - n.cost, q.tat - n.paid)
+    from (select u.key, sum(u.cost) as cost, sum(case when g.firm and g.ready_at > longhaul.now_ms() then u.cost else 0 end) as paid
+            from gone g cross join unnest(g.keys, g.costs) u(key, cost) group by u.key) n
+   where q.key = n.key and q.kind = 'rate' and n.cost > 0;
+end $function$;
+
 create or replace function longhaul.cascade_children(p_limit integer)
  returns uuid[]
  language plpgsql
@@ -1392,7 +1418,10 @@ begin
    order by d.key
   on conflict (key) do update
      set kind = excluded.kind, declared = true, limit_ = excluded.limit_, burst_ms = excluded.burst_ms, zone = excluded.zone,
-         emission_ms = case when excluded.kind = 'slots' and q.kind = 'slots' and q.limit_ = excluded.limit_ then q.emission_ms else excluded.emission_ms end;
+         emission_ms = case when excluded.kind = 'slots' and q.kind = 'slots' and q.limit_ = excluded.limit_ then q.emission_ms else excluded.emission_ms end,
+         tat = case when q.declared then q.tat else greatest(q.tat, excluded.tat) end,
+         line = case when q.declared then q.line else greatest(q.line, excluded.tat) end,
+         busy_since = case when q.declared then q.busy_since else greatest(q.busy_since, excluded.tat) end;
   insert into longhaul.quota_limits as k (key, limit_)
   select d.key, d."limit" from jsonb_to_recordset(p_quotas) d(key text, "limit" float8) order by d.key
   on conflict (key) do update set limit_ = excluded.limit_, declared_at = excluded.declared_at where k.limit_ <> excluded.limit_;
@@ -1743,17 +1772,18 @@ create or replace function longhaul.forget_quotas()
 as $function$
 declare present float8 := longhaul.now_ms(); n int; full_ text[];
 begin
-  delete from longhaul.bookings b where b.ready_at < present - 600000;
-  get diagnostics n = row_count;
   full_ := array(select distinct s.key from longhaul.call_slots s where s.expires_at <= present);
   perform 1 from longhaul.quotas q where q.key = any(full_) order by q.key for update;
   with gone as (delete from longhaul.call_slots s where s.key = any(full_) and s.expires_at <= present returning s.key)
   update longhaul.quotas q set used = q.used - g.n from (select key, count(*)::int as n from gone group by 1) g where q.key = g.key;
-  delete from longhaul.breakers b where b.target = any(array(
-    select x.target from longhaul.breakers x where x.open_until is null and x.window_at < present - 3600000 order by x.target limit 1000 for update skip locked));
   delete from longhaul.quotas q where q.key = any(array(
     select x.key from longhaul.quotas x where not x.declared and greatest(x.line, x.blocked_until, x.busy_since) < present - 86400000
      order by x.key limit 1000 for update skip locked));
+  delete from longhaul.breakers b where b.target = any(array(
+    select x.target from longhaul.breakers x where x.open_until is null and x.window_at < present - 3600000 order by x.target limit 1000 for update skip locked));
+  delete from longhaul.bookings b where (b.call_key, b.target) in (
+    select x.call_key, x.target from longhaul.bookings x where x.ready_at < present - 600000 limit 10000 for update skip locked);
+  get diagnostics n = row_count;
   return n;
 end $function$;
 
@@ -2564,18 +2594,15 @@ create or replace function longhaul.renew_slots(p_slots jsonb, p_slot_ms double 
  returns void
  language plpgsql
 as $function$
-declare lost text[];
+declare present float8;
 begin
-  update longhaul.call_slots s set expires_at = longhaul.now_ms() + p_slot_ms
+  perform 1 from longhaul.quotas q where q.key = any(array(select x ->> 'key' from jsonb_array_elements(p_slots) x)) order by q.key for update;
+  present := longhaul.now_ms();
+  update longhaul.call_slots s set expires_at = present + p_slot_ms
     from jsonb_to_recordset(p_slots) d(key text, holder uuid) where s.key = d.key and s.holder = d.holder;
-  lost := array(
-    select distinct d.key from jsonb_to_recordset(p_slots) d(key text, holder uuid)
-     where not exists (select from longhaul.call_slots s where s.key = d.key and s.holder = d.holder));
-  if cardinality(lost) = 0 then return; end if;
-  perform 1 from longhaul.quotas q where q.key = any(lost) order by q.key for update;
   with back as (
     insert into longhaul.call_slots (key, holder, expires_at)
-    select d.key, d.holder, longhaul.now_ms() + p_slot_ms from jsonb_to_recordset(p_slots) d(key text, holder uuid)
+    select d.key, d.holder, present + p_slot_ms from jsonb_to_recordset(p_slots) d(key text, holder uuid)
      where exists (select from longhaul.quotas q where q.key = d.key and q.kind = 'slots') on conflict do nothing returning key)
   update longhaul.quotas q set used = q.used + b.n from (select key, count(*)::int as n from back group by 1) b where q.key = b.key;
 end $function$;

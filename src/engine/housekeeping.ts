@@ -1,9 +1,7 @@
-// What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
-import { forgetAnswers, forgetRecentRuns } from "../store/answers.ts";
-import { abandonCalls } from "../store/calls.ts";
+// What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late. What the gateway's tables
+// need, its own upkeep does, since it may be at work without workers (src/gateway/upkeep.ts).
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
-import { forgetQuotas } from "../store/quotas.ts";
 import { sweepTokens } from "../store/tokens.ts";
 import { forgetMinutes } from "../store/traffic.ts";
 
@@ -16,10 +14,6 @@ const MINUTE_MS = 60_000;
 /** A concurrency key that nobody has used for so long costs a row no more. */
 const IDLE_MS = 10 * MINUTE_MS;
 const IDLE_BATCH = 1_000;
-/** A model call from outside of runs that nobody has closed for so long never will be: its process died. */
-const CALL_MS_MAX = 60 * MINUTE_MS;
-/** Shared answers and runs that are dropped at once. */
-const FORGET_BATCH = 1_000;
 /** How old the counts of a worker may be before others see them. */
 const TRAFFIC_MS = 10_000;
 /** What a dead worker has streamed and nobody has replaced since. */
@@ -35,10 +29,6 @@ export function chores(
     { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
     { everyMs: DEAD_TOKENS_MS, run: () => sweepTokens(db, DEAD_TOKENS_MS) },
     { everyMs: IDLE_MS, run: () => forgetIdle(db, IDLE_MS, IDLE_BATCH) },
-    { everyMs: IDLE_MS, run: () => abandonCalls(db, CALL_MS_MAX, IDLE_BATCH) },
-    { everyMs: IDLE_MS, run: () => forgetQuotas(db) },
-    { everyMs: MINUTE_MS, run: () => untilFew(() => forgetAnswers(db, FORGET_BATCH)) },
-    { everyMs: MINUTE_MS, run: () => untilFew(() => forgetRecentRuns(db, FORGET_BATCH)) },
     {
       everyMs: MINUTE_MS,
       async run() {
@@ -47,11 +37,6 @@ export function chores(
       },
     },
   ];
-}
-
-/** Goes on while a whole batch was dropped. */
-async function untilFew(forget: () => Promise<number>): Promise<void> {
-  while ((await forget()) === FORGET_BATCH);
 }
 
 /** Does those chores whose time has come, one after the other. The first times are spread, so that workers started together take turns. */

@@ -41,19 +41,22 @@ export async function attemptOnce<R>(
   const { timeoutMs, idleMs } = route.policy;
   const maxOutputTokens = chosen.isShortened ? chosen.estimate.outputTokens : null;
   let attempt: Attempt = { target, number, maxOutputTokens, abort: options.abort, alive: () => undefined };
+  let wasSent = false;
   try {
     const sent = await watched(
       { timeoutMs, openMs: job.streams ? idleMs : null, idleMs },
       options.abort,
       (abort, alive) => {
         attempt = { ...attempt, abort, alive };
+        wasSent = true;
         return job.send(attempt);
       },
     );
+    // First of all, so that nothing that goes wrong here keeps its place among the calls in flight.
+    chosen.booking.release(sent.usage);
     const usage = sent.usage ?? { ...NO_TOKENS, ...chosen.estimate };
     const spend = settle(options, chosen, usage);
     call.succeeded(outcomeOf(chosen, usage, spend, startMs, sent.firstChunkMs));
-    chosen.booking.release(sent.usage);
     parts.limiter.observe(target, readSignals(sent.headers, Date.now()).limits);
     parts.breakers.report(target, "success");
     if (sent.usage !== null) parts.estimator.learn(target, sizeOf(job, options.attribution.feature), sent.usage);
@@ -61,10 +64,11 @@ export async function attemptOnce<R>(
   } catch (error) {
     const nowMs = Date.now();
     const failure = classify(error, { nowMs, abort: attempt.abort, began: job.hasShown?.() ?? false });
-    const usage = usageOfFailure(failure, error, chosen.estimate);
+    const usage = wasSent ? usageOfFailure(failure, error, chosen.estimate) : NO_TOKENS;
+    if (wasSent) chosen.booking.release(usage);
+    else chosen.booking.undo();
     const spend = settle(options, chosen, usage);
     call.failed(failure?.kind ?? "cancelled", outcomeOf(chosen, usage, spend, startMs, null));
-    chosen.booking.release(usage);
     parts.breakers.report(target, failure !== null && isSickness(failure) ? "failure" : "neutral");
     if (failure === null) throw options.abort.aborted ? options.abort.reason : error;
     return { is: "failed", failure, error, attempt };
@@ -82,7 +86,7 @@ async function open(
     return await payer.open({ ...{ callKey, attribution, alias: route.alias, attempt, estimate: need }, ...target });
   } catch (error) {
     payer.settle(need, NO_SPEND);
-    booking.release(NO_TOKENS);
+    booking.undo();
     breakers.report(target, "neutral");
     throw error;
   }

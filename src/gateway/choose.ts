@@ -82,6 +82,10 @@ async function tryTarget(
     reserved = need;
     const booking = await parts.limiter.reserve({ callKey, target, estimate, book });
     if (booking.is === "go") {
+      if (options.abort.aborted) {
+        booking.undo();
+        throw options.abort.reason;
+      }
       const isShortened = estimate.outputTokens < whole.outputTokens;
       return { target, estimate, isShortened, price, need, booking };
     }

@@ -25,6 +25,7 @@ import { routeOf } from "./route.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { Settlement } from "./settlement.ts";
 import { GuardedTokenizer } from "./tokenizer.ts";
+import { Upkeep } from "./upkeep.ts";
 
 export interface GatewayOptions {
   readonly db: Database;
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly log?: Parts["log"];
   /** Where keys and addresses come from. Default: the environment of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** How often it looks whether old rows are to be cleared away. Default 1 min; one process of the installation does it for all. */
+  readonly upkeepEveryMs?: number;
 }
 
 export class Gateway {
@@ -48,8 +51,9 @@ export class Gateway {
   readonly #ledger: Ledger;
   readonly #payers: Payers;
   readonly #outlets: ProviderOutlets;
+  readonly #upkeep: Upkeep;
 
-  constructor({ db, settings, clock = Date, log = () => undefined, env }: GatewayOptions) {
+  constructor({ db, settings, clock = Date, log = () => undefined, env, upkeepEveryMs }: GatewayOptions) {
     this.settings = settings;
     this.#providers = new Providers(settings, env === undefined ? {} : { env });
     this.#settlement = new Settlement({ db, log });
@@ -58,6 +62,7 @@ export class Gateway {
     this.#breakers = new Breakers(shared);
     this.#answers = new Answers({ db, log });
     this.#ledger = new Ledger(db);
+    this.#upkeep = new Upkeep({ db, log, ...(upkeepEveryMs === undefined ? {} : { lookEveryMs: upkeepEveryMs }) });
     this.#payers = new Payers(db, this.#ledger);
     this.#outlets = new ProviderOutlets(settings, this.#providers, env);
     const estimator = new Estimator(settings.outputTokensDefault, tokenizerOf(settings, log));
@@ -135,8 +140,14 @@ export class Gateway {
     return this.#quotas.headroom(target, { calls, ...estimate });
   }
 
+  /** Clears away what is old, if it is time to and no other process does. It happens by itself. */
+  upkeep(): Promise<void> {
+    return this.#upkeep.look();
+  }
+
   /** Sends what is still to be told. */
   async close(): Promise<void> {
+    await this.#upkeep.close();
     await Promise.all([this.#ledger.close(), this.#quotas.close(), this.#answers.close()]);
     await Promise.all([this.#settlement.flush(), this.#experience.close()]);
   }

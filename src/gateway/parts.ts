@@ -12,6 +12,8 @@ export type Booking =
       readonly is: "go";
       /** What was really used, null when that is unknown; frees the place among the calls in flight. */
       release(actual: TokenUsage | null): void;
+      /** Instead of `release`: the call was never sent, and nothing of it counts. */
+      undo(): void;
     }
   | { readonly is: "wait"; readonly readyAtMs: number; readonly reason: string };
 

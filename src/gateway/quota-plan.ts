@@ -20,6 +20,12 @@ export interface Needs {
   readonly outputTokens: number;
 }
 
+/** How much more, or less, of a quota was used than was counted. */
+export interface Difference {
+  readonly key: string;
+  readonly delta: number;
+}
+
 /** Models come from clients, who may invent them. */
 const PLANS_MAX = 2_000;
 
@@ -71,8 +77,8 @@ export class QuotaPlan {
   readonly gate: string;
   /** How many of the keys are the configuration's. */
   readonly declared: number;
-  /** Limits as a provider told them, by key. */
-  readonly limits = new Map<string, number>();
+  /** Limits as a provider told them, by key, and when the database was last told (`performance.now()`). */
+  readonly limits = new Map<string, { readonly limit: number; readonly toldMs: number }>();
   readonly #quotas: readonly Quota[];
   readonly #counting: Counting[];
 
@@ -111,11 +117,19 @@ export class QuotaPlan {
   }
 
   /** What was used, less what was counted. */
-  differences(amounts: readonly number[], actual: TokenUsage): { readonly key: string; readonly delta: number }[] {
+  differences(amounts: readonly number[], actual: TokenUsage): Difference[] {
     return this.#counting.flatMap(({ key, dimension, countCached }, place) => {
       if (dimension === null || dimension === "concurrent") return [];
       const delta = amountOf(dimension, actual, countCached) - (amounts[place] ?? 0);
       return delta === 0 ? [] : [{ key, delta }];
+    });
+  }
+
+  /** All that was counted, for a call that was not made. */
+  nothing(amounts: readonly number[]): Difference[] {
+    return this.#counting.flatMap(({ key, dimension }, place) => {
+      const amount = amounts[place] ?? 0;
+      return dimension === null || dimension === "concurrent" || amount === 0 ? [] : [{ key, delta: -amount }];
     });
   }
 

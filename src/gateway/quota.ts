@@ -1,21 +1,22 @@
 // Quotas of the providers, as one process uses them: a call asks once, and goes, or learns the moment at which it may go.
 import { randomUUID } from "node:crypto";
 import { fail } from "../domain/errors.ts";
-import type { TokenUsage } from "../domain/usage.ts";
 import type { Database } from "../store/database.ts";
+import { isConnectionLost, isUnsent } from "../store/driver-errors.ts";
 import {
   blockQuota,
-  cancelBookings,
   declareQuotas,
   type QuotaAnswerRow,
+  type QuotaAsk,
   quotaHeadroom,
   reserveQuota,
   type Told,
 } from "../store/quotas.ts";
 import { learnedPace } from "./pace.ts";
 import type { Booking, Limiter, LimitTold } from "./parts.ts";
+import { Places } from "./places.ts";
 import { type LimitedProvider, paceOf, plainKey, type QuotaDimension, quotaKey } from "./quota-keys.ts";
-import { type Needs, type QuotaPlan, QuotaPlans } from "./quota-plan.ts";
+import { type Difference, type Needs, type QuotaPlan, QuotaPlans } from "./quota-plan.ts";
 import type { Estimate, Target } from "./roles.ts";
 import type { Settlement } from "./settlement.ts";
 import { SlotKeeper } from "./slots.ts";
@@ -50,8 +51,6 @@ const MINUTE_MS = 60_000;
 const BLOCK_MS_MAX = 86_400_000;
 /** Times that quotas are declared again because a crash of the database has emptied its tables. */
 const DECLARES_MAX = 3;
-/** Calls with a place in a line that are remembered here, to give it up when they go elsewhere. */
-const PLACES_MAX = 10_000;
 const LEARNED: readonly string[] = ["rpm", "tpm", "itpm", "otpm"] satisfies QuotaDimension[];
 
 export class Quotas implements Omit<Limiter, "observe"> {
@@ -60,10 +59,9 @@ export class Quotas implements Omit<Limiter, "observe"> {
   readonly #slotMs: number;
   readonly #plans: QuotaPlans;
   readonly #slots: SlotKeeper;
-  readonly #blocks = new Map<string, Promise<void>>();
-  /** Call key to the target in whose line it has a place. */
-  readonly #places = new Map<string, string>();
-  #declared: Promise<void> | null = null;
+  readonly #blocks = new Map<string, Promise<unknown>>();
+  readonly #places: Places;
+  #declaring: Promise<void> | null = null;
 
   constructor(options: QuotasOptions) {
     this.#options = options;
@@ -71,6 +69,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
     this.#slotMs = options.slotMs ?? SLOT_MS;
     this.#plans = new QuotaPlans(options.providers, this.#minuteMs);
     this.#slots = new SlotKeeper(options.db, this.#slotMs);
+    this.#places = new Places(options.db);
   }
 
   /**
@@ -87,44 +86,36 @@ export class Quotas implements Omit<Limiter, "observe"> {
     const { target, estimate } = ask;
     const callKey = plainKey(ask.callKey);
     const plan = this.#plans.of(target);
-    await this.#blocks.get(plan.target);
+    await Promise.all([this.#blocks.get(plan.target), this.#places.settled(callKey)]);
     const amounts = plan.amounts(estimate);
     const holder = randomUUID();
-    const row = await this.#ask(plan, (declared, told, news) =>
-      reserveQuota(
-        this.#options.db,
-        {
-          ...{ callKey, target: plan.target, keys: plan.keys, amounts, declared, book: ask.book, holder },
-          ...{ slotMs: this.#slotMs, horizonMs: this.#options.horizonMs ?? HORIZON_MS, news },
-        },
-        told,
-      ),
-    );
+    const row = await this.#reserve(plan, { callKey, amounts, book: ask.book, holder });
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "wait") {
-      if (ask.book) this.#remember(callKey, plan.target);
-      return { is: "wait", readyAtMs: Math.ceil(row.ready_at ?? 0), reason: plan.reason(row.key) };
+      const ready = row.ready_at ?? 0;
+      if (ask.book) this.#places.took({ call: callKey, target: plan.target, ready });
+      return { is: "wait", readyAtMs: Math.ceil(ready), reason: plan.reason(row.key) };
     }
-    this.#leaveOtherLines(callKey, plan.target);
-    return { is: "go", release: this.#release(plan, amounts, holder, row.ready_at ?? 0) };
+    this.#places.went(callKey, plan.target);
+    return { is: "go", ...this.#ends(plan, amounts, holder, row.ready_at ?? 0) };
   }
 
   /** The call will not be made: its place in the line goes to those behind it. Forgotten, it lapses. */
   cancel(callKey: string): void {
-    const key = plainKey(callKey);
-    if (this.#places.delete(key)) this.#cancel(key);
+    this.#places.leave(plainKey(callKey));
   }
 
   /** A provider said "not before": nobody calls this target until then. When the time has come they go one by one. */
   block(target: Target, untilMs: number): void {
     const { target: name, gate } = this.#plans.of(target);
     const forMs = Math.min(Math.max(untilMs - this.#options.clock.now(), 0), BLOCK_MS_MAX);
-    const blocked = blockQuota(this.#options.db, gate, forMs)
-      .catch((error) => this.#options.log?.("warn", "a limit could not be made known", { target: name, error }))
-      .finally(() => {
-        if (this.#blocks.get(name) === blocked) this.#blocks.delete(name);
-      });
-    this.#blocks.set(name, blocked);
+    const made = blockQuota(this.#options.db, gate, forMs).catch((error) =>
+      this.#options.log?.("warn", "a limit could not be made known", { target: name, error }),
+    );
+    const all = Promise.all([this.#blocks.get(name), made]).finally(() => {
+      if (this.#blocks.get(name) === all) this.#blocks.delete(name);
+    });
+    this.#blocks.set(name, all);
   }
 
   /** What a response says about limits: one that is lower than ours is obeyed, one that we did not know is learned. */
@@ -143,121 +134,142 @@ export class Quotas implements Omit<Limiter, "observe"> {
   async headroom(target: Target, needs: Needs): Promise<Headroom> {
     const plan = this.#plans.of(target);
     const amounts = plan.needs(needs);
-    const row = await this.#ask(plan, async (declared, told) => {
-      if (told !== null) this.#options.settlement.add(told);
-      return { ...(await quotaHeadroom(this.#options.db, plan.keys, amounts, declared)), sick: null };
-    });
+    const row = await this.#declared(plan, () => quotaHeadroom(this.#options.db, plan.keys, amounts, plan.declared));
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "go") return { ok: true, readyAtMs: null, blocking: null };
     return { ok: false, readyAtMs: row.ready_at, blocking: plan.reason(row.key) };
   }
 
   async close(): Promise<void> {
-    this.#slots.close();
-    await Promise.all(this.#blocks.values());
+    await Promise.all([this.#slots.close(), this.#places.close(), ...this.#blocks.values()]);
   }
 
-  /** Asks, with what is to be told riding along; declares the quotas first, and again if the database has lost them. */
-  async #ask(
+  async #reserve(
     plan: QuotaPlan,
-    send: (declared: number, told: Told | null, news: boolean) => Promise<QuotaAnswerRow>,
+    ask: Pick<QuotaAsk, "callKey" | "amounts" | "book" | "holder">,
   ): Promise<QuotaAnswerRow> {
-    const { settlement, log } = this.#options;
-    for (let declares = 0; ; declares++) {
-      await this.#declare();
-      const news = settlement.wantsNews;
-      const told = settlement.ride();
-      let row: QuotaAnswerRow;
-      try {
-        row = await send(plan.declared, told, news);
-      } catch (error) {
-        if (told !== null) settlement.putBack(told, error);
-        throw error;
-      }
+    const horizonMs = this.#options.horizonMs ?? HORIZON_MS;
+    const { target, keys, declared } = plan;
+    try {
+      return await this.#declared(plan, () =>
+        this.#riding((told, news) =>
+          reserveQuota(
+            this.#options.db,
+            { ...ask, ...{ target, keys, declared, slotMs: this.#slotMs, horizonMs, news } },
+            told,
+          ),
+        ),
+      );
+    } catch (error) {
+      // It may have been let through, and nobody will ever say that it is over.
+      if (isConnectionLost(error) && !isUnsent(error)) this.#freeSlots(plan, ask.holder, null);
+      throw error;
+    }
+  }
+
+  /** Sends with what is to be told riding along: if that is what the database will not hear, then without. */
+  async #riding(send: (told: Told | null, news: boolean) => Promise<QuotaAnswerRow>): Promise<QuotaAnswerRow> {
+    const { settlement } = this.#options;
+    const news = settlement.wantsNews;
+    const told = settlement.ride();
+    try {
+      const row = await send(told, news);
+      settlement.arrived();
       if (row.sick !== null) settlement.onNews(row.sick);
+      return row;
+    } catch (error) {
+      if (told === null || settlement.putBack(told, error) === "kept") throw error;
+      return send(null, false);
+    }
+  }
+
+  /** Asks; declares the quotas first, and again if the database has lost them. */
+  async #declared<Row extends Pick<QuotaAnswerRow, "verdict">>(plan: QuotaPlan, ask: () => Promise<Row>): Promise<Row> {
+    for (let declares = 0; ; declares++) {
+      const declaring = this.#declare();
+      await declaring;
+      const row = await ask();
       if (row.verdict !== "missing") return row;
       if (declares === DECLARES_MAX) throw new Error("quotas are gone as soon as they are declared");
-      log?.("warn", "the database has lost the state of quotas: they begin anew, with nothing left");
-      this.#declared = null;
+      // Somebody else may have found out before.
+      if (this.#declaring !== declaring) continue;
+      const { target } = plan;
+      this.#options.log?.("warn", "the database has lost the state of quotas: they begin anew, empty", { target });
+      this.#declaring = null;
     }
   }
 
   #declare(): Promise<void> {
     const { db } = this.#options;
     const all = this.#plans.all;
-    this.#declared ??= (all.length === 0 ? Promise.resolve() : declareQuotas(db, all, this.#slotMs)).catch((error) => {
-      this.#declared = null;
+    this.#declaring ??= (all.length === 0 ? Promise.resolve() : declareQuotas(db, all, this.#slotMs)).catch((error) => {
+      this.#declaring = null;
       throw error;
     });
-    return this.#declared;
+    return this.#declaring;
   }
 
-  #release(
+  /** The two ways in which a call that went can be over, of which the first one counts. */
+  #ends(
     plan: QuotaPlan,
     amounts: readonly number[],
     holder: string,
     gone: number,
-  ): (actual: TokenUsage | null) => void {
+  ): Pick<Extract<Booking, { is: "go" }>, "release" | "undo"> {
     const sinceMs = performance.now();
-    const slots = plan.slots.map((key) => ({ key, holder }));
-    this.#slots.hold(holder, slots);
+    this.#slots.hold(
+      holder,
+      plan.slots.map((key) => ({ key, holder })),
+    );
     let isOver = false;
-    return (actual) => {
+    const end = (differences: readonly Difference[], heldMs: number | null): void => {
       if (isOver) return;
       isOver = true;
-      this.#slots.letGo(holder);
-      const held = performance.now() - sinceMs;
-      const costs =
-        actual === null ? [] : plan.differences(amounts, actual).map((difference) => ({ ...difference, gone }));
-      const told: Told = {
-        ...(costs.length === 0 ? {} : { costs }),
-        ...(slots.length === 0 ? {} : { slots: slots.map((slot) => ({ ...slot, held })) }),
-      };
-      if (costs.length + slots.length > 0) this.#options.settlement.add(told);
+      if (differences.length > 0)
+        this.#options.settlement.add({ costs: differences.map((difference) => ({ ...difference, gone })) });
+      this.#freeSlots(plan, holder, heldMs);
     };
+    return {
+      release: (actual) => end(actual === null ? [] : plan.differences(amounts, actual), performance.now() - sinceMs),
+      undo: () => end(plan.nothing(amounts), null),
+    };
+  }
+
+  /** `heldMs`: how long they were held, if that says how long calls last. */
+  #freeSlots(plan: QuotaPlan, holder: string, heldMs: number | null): void {
+    const renewing = this.#slots.letGo(holder);
+    const slots = plan.slots.map((key) => ({ key, holder, held: heldMs }));
+    if (slots.length === 0) return;
+    const tell = (): void => this.#options.settlement.add({ slots });
+    if (renewing === null) tell();
+    else void renewing.then(tell);
   }
 
   #learn(plan: QuotaPlan, dimension: QuotaDimension, told: number | null, remaining: number | null): void {
     const declared = plan.exact(dimension);
     const limit = Math.min(told ?? Number.POSITIVE_INFINITY, declared?.limit ?? Number.POSITIVE_INFINITY);
     const key = quotaKey(plan.provider, plan.model, dimension);
-    if (told !== null && limit > 0 && limit !== (plan.limits.get(key) ?? declared?.limit)) {
+    const before = plan.limits.get(key);
+    const isNews = limit !== (before?.limit ?? declared?.limit);
+    const isOld = before !== undefined && performance.now() - before.toldMs > this.#minuteMs;
+    if (told !== null && limit > 0 && (isNews || isOld)) {
       const isLower = declared !== undefined && limit < declared.limit;
       const text = isLower ? "a provider's limit is lower than the configured one" : "a provider's limit is known";
-      this.#options.log?.(isLower ? "warn" : "debug", text, { target: plan.target, dimension, limit });
-      plan.limits.set(key, limit);
+      if (isNews) this.#options.log?.(isLower ? "warn" : "debug", text, { target: plan.target, dimension, limit });
+      // Again and again: the database may have lost it, or another process have declared ours.
+      plan.limits.set(key, { limit, toldMs: performance.now() });
       if (declared === undefined) plan.learn(key, dimension);
       const pace =
         declared === undefined ? learnedPace(limit, this.#minuteMs) : paceOf(dimension, limit, this.#minuteMs);
       this.#options.settlement.add({ paces: [{ key, limit, emission: pace.emissionMs, burst: pace.burstMs }] });
     }
     // Of much it does not matter how much: only a bucket that is nearly empty holds anybody up.
-    const known = plan.limits.get(key) ?? declared?.limit;
+    const known = plan.limits.get(key)?.limit ?? declared?.limit;
     if (remaining !== null && known !== undefined && remaining < known / 2)
       this.#options.settlement.add({ left: [{ key, left: remaining }] });
   }
 
-  #remember(callKey: string, target: string): void {
-    const before = this.#places.get(callKey);
-    if (before !== undefined && before !== target) this.#cancel(callKey);
-    this.#places.set(callKey, target);
-    const [oldest] = this.#places.keys();
-    if (this.#places.size > PLACES_MAX && oldest !== undefined) this.#places.delete(oldest);
-  }
-
-  #leaveOtherLines(callKey: string, target: string): void {
-    const place = this.#places.get(callKey);
-    if (place === undefined) return;
-    this.#places.delete(callKey);
-    if (place !== target) this.#cancel(callKey);
-  }
-
-  #cancel(callKey: string): void {
-    // What is lost is a place that lapses by itself.
-    void cancelBookings(this.#options.db, [callKey]).catch(() => undefined);
-  }
-
-  #impossible(plan: QuotaPlan, row: QuotaAnswerRow, amounts: readonly number[]): Error {
+  #impossible(plan: QuotaPlan, row: Omit<QuotaAnswerRow, "sick">, amounts: readonly number[]): Error {
     const amount = amounts[plan.keys.indexOf(row.key ?? "")] ?? 0;
     const facts = { quota: plan.nameOf(row.key), amount: Math.ceil(amount), limit: row.limit_ ?? 0 };
     return fail("QUOTA_IMPOSSIBLE", facts, { details: { target: plan.target, ...facts } });

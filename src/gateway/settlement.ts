@@ -1,6 +1,6 @@
 // What became of calls, on its way to the database: it rides in the next statement that goes there, or goes by itself soon.
 import type { Database } from "../store/database.ts";
-import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
+import { isConnectionLost, isHindered, isRetryable, isUnsent } from "../store/driver-errors.ts";
 import { type OutcomeCount, type SickTarget, settleQuotas, type Told } from "../store/quotas.ts";
 
 export interface SettlementOptions {
@@ -60,20 +60,28 @@ export class Settlement {
     return this.#take(this.wantsNews);
   }
 
-  /** Sends what is waiting. Never rejects. */
+  /** Sends what is waiting, and is over when everything that was waiting has been told, or could not be. Never rejects. */
   async flush(): Promise<void> {
-    await this.#sending;
+    while (this.#sending !== null) await this.#sending;
     const told = this.#take(true);
     if (told === null) return;
     this.#sending = this.#send(told);
     await this.#sending;
   }
 
-  /** What could not be told is told later, unless it is itself what the database will not hear. */
-  putBack(told: Told, error: unknown): void {
+  /** The database has heard what rode. */
+  arrived(): void {
+    this.#isAway = false;
+  }
+
+  /** What could not be told is told later, unless it is itself what the database will not hear. Answers whether it is. */
+  putBack(told: Told, error: unknown): "kept" | "dropped" {
     if (!this.#isAway) this.#options.log?.("warn", "what calls used could not be told to the database", { error });
-    this.#isAway = isConnectionLost(error) || isRetryable(error);
-    if (this.#isAway) this.add(told);
+    this.#isAway = isConnectionLost(error) || isRetryable(error) || isHindered(error);
+    if (!this.#isAway) return "dropped";
+    const mayHaveBeenHeard = isConnectionLost(error) && !isUnsent(error);
+    this.add(mayHaveBeenHeard ? withoutGifts(told) : told);
+    return "kept";
   }
 
   async #send(told: Told): Promise<void> {
@@ -125,4 +133,9 @@ export class Settlement {
     this.#schedule();
     return Object.keys(told).length === 0 ? null : told;
   }
+}
+
+/** What is given back twice would let too much go. All else may be told twice: slots and limits are the same then, and costs are too high at worst. */
+function withoutGifts({ costs = [], ...others }: Told): Told {
+  return { ...others, costs: costs.filter(({ delta }) => delta > 0) };
 }

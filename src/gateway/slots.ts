@@ -12,6 +12,7 @@ export class SlotKeeper {
   readonly #slotMs: number;
   readonly #held = new Map<string, readonly Slot[]>();
   #timer: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> | null = null;
 
   constructor(db: Database, slotMs: number) {
     this.#db = db;
@@ -24,18 +25,29 @@ export class SlotKeeper {
     this.#timer ??= setInterval(() => this.#renew(), this.#slotMs / 3).unref();
   }
 
-  letGo(holder: string): void {
+  /** Null, or when to say so: a renewal that is under way would take the slots again. */
+  letGo(holder: string): Promise<void> | null {
     this.#held.delete(holder);
-    if (this.#held.size === 0) this.close();
+    if (this.#held.size === 0) this.#stop();
+    return this.#renewing;
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    this.#stop();
+    await this.#renewing;
+  }
+
+  #stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
   #renew(): void {
     // One that fails is followed by another before the slots run out.
-    void renewSlots(this.#db, [...this.#held.values()].flat(), this.#slotMs).catch(() => undefined);
+    this.#renewing ??= renewSlots(this.#db, [...this.#held.values()].flat(), this.#slotMs)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#renewing = null;
+      });
   }
 }

@@ -13,6 +13,12 @@ const DRIVER_MESSAGES =
 /** Deadlock, serialisation failure, lock time-out: the transaction did nothing and may be run again. */
 const RETRYABLE_STATES = new Set(["40001", "40P01", "55P03"]);
 
+/** Not even asked: nobody there, nobody let in, or no connection free. */
+const UNSENT_STATES = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|ENOENT|53300|57P03)$/;
+const UNSENT_MESSAGES = /^(timeout exceeded when trying to connect|Cannot use a pool after calling end)/;
+/** Time-out of a statement, no memory or disk, read-only after a failover, trouble of the machine: rolled back, and no fault of the statement. */
+const HINDERED_STATES = /^(57014|25006|53...|58...)$/;
+
 /** The SQLSTATE of a driver error, or the system's code (`ECONNREFUSED`), or undefined. */
 export function errorState(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
@@ -39,6 +45,20 @@ export function isConnectionLost(error: unknown): boolean {
 export function isRetryable(error: unknown): boolean {
   const state = errorState(error);
   return state !== undefined && RETRYABLE_STATES.has(state);
+}
+
+/** True when the server never got the statement. Only then, and when it rolled back, is it certain that nothing was done. */
+export function isUnsent(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isUnsent);
+  if (!(error instanceof Error)) return false;
+  const state = errorState(error);
+  return isRefused(error) || (state === undefined ? UNSENT_MESSAGES.test(error.message) : UNSENT_STATES.test(state));
+}
+
+/** True when the server rolled the statement back because of its own troubles; the same statement may succeed later. */
+export function isHindered(error: unknown): boolean {
+  const state = errorState(error);
+  return state !== undefined && HINDERED_STATES.test(state);
 }
 
 /** True when the server is there and would not have us: wrong user, password or database, or no agreement about TLS. */

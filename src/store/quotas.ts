@@ -129,12 +129,21 @@ export async function declareQuotas(db: Queryable, quotas: readonly DeclaredQuot
 
 /** Keeps everybody from what this key stands for, for so long. */
 export async function blockQuota(db: Queryable, key: string, forMs: number): Promise<void> {
-  await db.query("select longhaul.block_quota($1, $2::float8)", [key, forMs], "lh_block_quota");
+  await repeated(() => db.query("select longhaul.block_quota($1, $2::float8)", [key, forMs], "lh_block_quota"));
 }
 
-/** Gives up the places of calls that will not be made. */
-export async function cancelBookings(db: Queryable, callKeys: readonly string[]): Promise<void> {
-  await repeated(() => db.query("select longhaul.cancel_bookings($1::text[])", [callKeys], "lh_cancel_bookings"));
+/** One place in the line of a target; one that the call takes there later is another. */
+export interface QuotaPlace {
+  readonly call: string;
+  readonly target: string;
+  /** As `reserve_quota` said it. */
+  readonly ready: number;
+}
+
+/** Gives up places: their calls will not be made there. */
+export async function cancelPlaces(db: Queryable, places: readonly QuotaPlace[]): Promise<void> {
+  const values = [JSON.stringify(places)];
+  await repeated(() => db.query("select longhaul.cancel_places($1::jsonb)", values, "lh_cancel_places"));
 }
 
 /** Whether there is room, and when; books nothing. */

@@ -5,14 +5,16 @@ import { type Database, openDatabase } from "../../src/store/database.ts";
 import { checkInvariants } from "../../src/store/invariants.ts";
 import {
   blockQuota,
-  cancelBookings,
+  cancelPlaces,
   type DeclaredQuota,
   declareQuotas,
   forgetQuotas,
+  type QuotaPlace,
   renewSlots,
   reserveQuota,
   settleQuotas,
 } from "../../src/store/quotas.ts";
+import { until } from "../support/longhaul.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 
 let fresh: FreshDatabase;
@@ -48,9 +50,11 @@ async function deadlocks(): Promise<number> {
 test("many ask, settle, cancel, block, declare and forget at once, on keys in any order, and never wait for each other", async () => {
   await declareQuotas(db, quotas, 60_000);
   const held: { key: string; holder: string }[] = [];
+  const taken: QuotaPlace[] = [];
   const ask = async (i: number): Promise<void> => {
     const keys = some(KEYS);
     const holder = randomUUID();
+    const [call, target] = [`call ${i % 40}`, one(["x", "y"])];
     const told = () => ({
       costs: some(KEYS).map((key) => ({ key, delta: Math.random() * 10 - 5, gone: Date.now() - 10 })),
       slots: held.splice(0, 3).map((slot) => ({ ...slot, held: 5 })),
@@ -61,8 +65,8 @@ test("many ask, settle, cancel, block, declare and forget at once, on keys in an
       db,
       {
         ...{
-          callKey: `call ${i % 40}`,
-          target: one(["x", "y"]),
+          callKey: call,
+          target,
           keys,
           amounts: keys.map(() => 1 + Math.random() * 20),
         },
@@ -71,12 +75,13 @@ test("many ask, settle, cancel, block, declare and forget at once, on keys in an
       Math.random() < 0.5 ? told() : null,
     );
     if (row.verdict === "go" && keys.includes("key 7")) held.push({ key: "key 7", holder });
+    if (row.verdict === "wait") taken.push({ call, target, ready: row.ready_at ?? 0 });
     if (row.verdict === "impossible") return;
     expect(["go", "wait"]).toContain(row.verdict);
   };
   const others: (() => Promise<unknown>)[] = [
     () => settleQuotas(db, { costs: some(KEYS).map((key) => ({ key, delta: 1, gone: Date.now() })) }),
-    () => cancelBookings(db, some(Array.from({ length: 40 }, (_, i) => `call ${i}`))),
+    () => cancelPlaces(db, some(taken.splice(0, 10))),
     () => blockQuota(db, one(KEYS), 1),
     () => declareQuotas(db, some(quotas), 60_000),
     () => renewSlots(db, held.slice(0, 5), 60_000),
@@ -141,4 +146,39 @@ test("what nobody comes back for is cleared away; what was declared is not", asy
   await forgetQuotas(db);
   const rows = await db.query<{ key: string; used: number }>("select key, used from longhaul.quotas order by key");
   expect(rows).toEqual(KEYS.map((key) => ({ key, used: 0 })));
+});
+
+/** Holds a lock like a call that is being let through, until what waits for it waits, and then wants what that may have locked before. */
+async function whileLocked(other: (on: Database) => Promise<unknown>, then: string): Promise<void> {
+  const waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  let waiting: Promise<unknown> = Promise.resolve();
+  await db.transaction(async (tx) => {
+    await tx.query("select from longhaul.quotas where key = 'key 7' for update");
+    waiting = other(db);
+    await until(async () => (await fresh.db.query(waits)).length > 0);
+    await tx.query(then);
+  });
+  await waiting;
+}
+
+test("renewing slots waits for nobody who waits for it", async () => {
+  await declareQuotas(db, quotas, 60_000);
+  const [lives, lost] = [randomUUID(), randomUUID()];
+  await db.query("insert into longhaul.call_slots values ('key 7', $1, 1)", [lives]);
+  await db.query("update longhaul.quotas set used = 1 where key = 'key 7'");
+  const both = JSON.stringify([lives, lost].map((holder) => ({ key: "key 7", holder })));
+  await whileLocked(
+    (on) => on.query("select longhaul.renew_slots($1::jsonb, 60000)", [both]),
+    "with gone as (delete from longhaul.call_slots returning 1) update longhaul.quotas set used = used - (select count(*) from gone) where key = 'key 7'",
+  );
+  expect(await db.query("select used from longhaul.quotas where key = 'key 7'")).toEqual([{ used: 2 }]);
+});
+
+test("forgetting waits for nobody who waits for it", async () => {
+  await declareQuotas(db, quotas, 60_000);
+  await db.query("insert into longhaul.call_slots values ('key 7', gen_random_uuid(), 1)");
+  await db.query("update longhaul.quotas set used = 1 where key = 'key 7'");
+  await db.query("insert into longhaul.bookings values ('late', 'x', 1, false, '', '{}', '{}')");
+  await whileLocked((on) => on.query("select longhaul.forget_quotas()"), "delete from longhaul.bookings");
+  expect(await db.query("select used from longhaul.quotas where key = 'key 7'")).toEqual([{ used: 0 }]);
 });
