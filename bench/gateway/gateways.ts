@@ -83,7 +83,10 @@ function readyUrl(text: string): string | null {
   return news.event === "ready" ? (news.url ?? null) : null;
 }
 
-/** The open-source gateway as its package starts it: it has no limits, no budgets and no record of its own. */
+/**
+ * The open-source gateway as its package starts it: it has no limits, no budgets and no record of its own. With newer versions of its
+ * HTTP adapter than bench/peers pins it answers every stream with an error.
+ */
 export async function portkey(upstream: string): Promise<Between> {
   const home = fileURLToPath(new URL("../peers/node_modules/@portkey-ai/gateway/", import.meta.url));
   const { version } = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as { version: string };
