@@ -30,7 +30,7 @@ export class Openings {
     this.#db = db;
   }
 
-  /** As `openCall` does it. One that finds nothing under way goes at once. */
+  /** As `openCalls` does it. One that finds nothing under way goes at once. */
   open(call: NewCall, budgetId: string | null): Promise<Drawn> {
     const line = this.#lines.get(budgetId) ?? { budgetId, waiting: [], underWay: 0 };
     this.#lines.set(budgetId, line);
