@@ -3,6 +3,7 @@ import type { Claim } from "../lab/claim.ts";
 import { agentCost } from "./agent.ts";
 import { approvals } from "./approvals.ts";
 import { asyncAgents } from "./async-agents.ts";
+import { gateway } from "./gateway.ts";
 import { idle } from "./idle.ts";
 import { loadSignals } from "./load-signals.ts";
 import { peers } from "./peers.ts";
@@ -25,6 +26,6 @@ import { tokens } from "./tokens.ts";
 const ofRuns = [steps, agentCost, start, replay, recovery, takeover, idle, approvals, tokens, simulator, peers];
 const ofTheQueue = [loadSignals, queueStore, queueSubmit, queueDepth, queueFairness, queueCaps, queuePeers];
 
-const ofTheGateway = [quotaAdmissions, asyncAgents];
+const ofTheGateway = [gateway, quotaAdmissions, asyncAgents];
 
 export const claims: readonly Claim[] = [...ofRuns, ...ofTheQueue, ...ofTheGateway, soak];

@@ -9,6 +9,7 @@ import {
 } from "../../test/support/postgres.ts";
 import type { Machine } from "./machine.ts";
 import { describeMachine } from "./machine.ts";
+import { type BackendWal, backendWal } from "./wal.ts";
 
 export interface Counters {
   /** Statements that clients sent to one database, BEGIN and COMMIT included. */
@@ -26,6 +27,8 @@ export interface Lab {
   database(options?: { readonly migrated?: boolean }): Promise<FreshDatabase>;
   /** Counters of the database at this URL since the server started. */
   counters(url: string): Promise<Counters>;
+  /** What the connections to this database have written into the log. */
+  backendWal(url: string): Promise<BackendWal>;
   /** Calls of the statements of one database, most frequent first. */
   statements(url: string): Promise<{ readonly text: string; readonly calls: number }[]>;
   /** Says what is being done, on stderr. */
@@ -60,6 +63,7 @@ export async function openLab(quick: boolean): Promise<OpenLab> {
       );
       return { statements: row?.statements ?? 0, walBytes: row?.wal ?? 0 };
     },
+    backendWal: (url) => backendWal(db, databaseOf(url)),
     statements: (url) =>
       db.query(
         `select query as text, sum(calls)::bigint as calls from pg_stat_statements where ${OF_DATABASE} group by 1 order by 2 desc`,

@@ -1,14 +1,14 @@
-// Hints: "there is something to claim", "a run has mail", "a run has ended". They save waiting, and may be lost: whoever listens
+// Hints: "there is something to claim", "a run has mail", "a run has ended", "a run begins to speak". They save waiting, and may be lost: whoever listens
 // also looks by itself now and then.
 import { setTimeout as later } from "node:timers";
 import type { Database } from "../store/database.ts";
 import { type Listener, listen, ring } from "../store/hints.ts";
 
-export type Topic = "ready" | "inbox" | "finished" | "journal";
+export type Topic = "ready" | "inbox" | "finished" | "journal" | "tokens";
 /** The runs concerned, or null when there are too many to name. */
 export type HintHandler = (runIds: readonly string[] | null) => void;
 
-const REMOTE: readonly Topic[] = ["ready", "inbox", "finished"];
+const REMOTE: readonly Topic[] = ["ready", "inbox", "finished", "tokens"];
 /** At most one NOTIFY in this time from one process: its commit takes a database-wide lock. */
 const QUIET_MS = 20;
 const NAMED_MAX = 60;

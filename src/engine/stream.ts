@@ -55,6 +55,7 @@ export class Followers {
     this.#unsubscribe = [
       // A step says nothing to those who wait for the end: no query for it.
       doorbell.on("journal", (runIds) => this.#followers.size > 0 && this.#lookFor(runIds)),
+      doorbell.on("tokens", (runIds) => this.#lookForWords(runIds)),
       doorbell.on("finished", () => this.#poke()),
       doorbell.on("ready", () => this.#poke()),
     ];
@@ -162,6 +163,19 @@ export class Followers {
     for (const runId of runIds ?? this.#listeners.keys())
       for (const follower of this.#listeners.get(runId) ?? []) follower.lookMs = 0;
     this.#poke();
+  }
+
+  /** Somebody begins to speak. Whoever speaks here has been heard already, and what nobody here listens to is no reason to look. */
+  #lookForWords(runIds: readonly string[] | null): void {
+    let isForUs = false;
+    for (const runId of runIds ?? this.#listeners.keys()) {
+      if (this.#tokens.speaks(runId)) continue;
+      for (const follower of this.#listeners.get(runId) ?? []) {
+        follower.lookMs = 0;
+        isForUs = true;
+      }
+    }
+    if (isForUs) this.#poke();
   }
 
   #poke(): void {

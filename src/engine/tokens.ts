@@ -1,5 +1,5 @@
 // What the steps of this process are writing: kept for readers here, who get it at once, and written down for readers elsewhere, all
-// messages of all runs in one statement every 50 ms while there is something new.
+// messages of all runs in one statement every 50 ms while there is something new. The beginning of a message goes sooner, and is announced.
 import { MESSAGE_CHARS_MAX, MESSAGES_CHARS_MAX, TOKENS_EVERY_MS } from "../domain/limits.ts";
 import type { TokenPart } from "../domain/tokens.ts";
 import type { Database } from "../store/database.ts";
@@ -10,12 +10,15 @@ import { MessageLog, type MessageName } from "./message-log.ts";
 /** What is recorded is deleted with the next blocks, or alone after this time. */
 const CLEAR_MS = 1_000;
 const RETRY_MS_MAX = 2_000;
+/** The first words of a message wait no longer than this for those of others; but one such statement in TOKENS_EVERY_MS is enough. */
+const OPENING_MS = 3;
 /** Characters of one statement: more wait for the next. */
 const STATEMENT_CHARS_MAX = 4 * 1_048_576;
 
 export class LiveTokens {
   readonly #db: Database;
   readonly #onError: (error: unknown) => void;
+  readonly #onOpened: (runId: string) => void;
   readonly #runs = new Map<string, Map<string, MessageLog>>();
   /** Messages with something that was not yet sent. */
   readonly #fresh = new Set<MessageLog>();
@@ -31,13 +34,17 @@ export class LiveTokens {
   #timer: NodeJS.Timeout | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
   #sentMs = Number.NEGATIVE_INFINITY;
+  /** When words were last sent sooner than it was their time. */
+  #hurriedMs = Number.NEGATIVE_INFINITY;
   #retryMs = 0;
   #sending: Promise<void> | null = null;
   #closed = false;
 
-  constructor(db: Database, onError: (error: unknown) => void) {
+  /** @param onOpened Told of a run when readers elsewhere find the beginning of a message of it. */
+  constructor(db: Database, onError: (error: unknown) => void, onOpened: (runId: string) => void) {
     this.#db = db;
     this.#onError = onError;
+    this.#onOpened = onOpened;
   }
 
   /** Tells of runs that have something new, once per turn of the event loop. */
@@ -58,6 +65,11 @@ export class LiveTokens {
   /** Messages of a run that are being written here. */
   *messagesOf(runId: string): Generator<MessageLog> {
     for (const log of this.#runs.get(runId)?.values() ?? []) if (!log.over) yield log;
+  }
+
+  /** Whether steps of this process are writing messages of the run. */
+  speaks(runId: string): boolean {
+    return this.#runs.has(runId);
   }
 
   /** A reader has seen what ends an attempt in the journal, before the worker here has heard that it is stored. */
@@ -118,9 +130,26 @@ export class LiveTokens {
 
   #news(log: MessageLog): void {
     this.#fresh.add(log);
-    this.#arm(this.#sentMs + TOKENS_EVERY_MS - performance.now());
+    this.#armFor(log);
     if (this.#changed.size === 0) setImmediate(() => this.#tell());
     this.#changed.add(log.name.runId);
+  }
+
+  #armFor({ sent }: MessageLog): void {
+    const nowMs = performance.now();
+    const waitMs = this.#sentMs + TOKENS_EVERY_MS - nowMs;
+    const isHurried = sent === 0 && waitMs > OPENING_MS && nowMs >= this.#hurriedMs + TOKENS_EVERY_MS;
+    this.#arm(isHurried ? OPENING_MS : waitMs);
+  }
+
+  /** What was written while a statement was under way. */
+  #armForAll(): void {
+    this.#arm(this.#sentMs + TOKENS_EVERY_MS - performance.now());
+    for (const log of this.#fresh) {
+      if (log.sent > 0) continue;
+      this.#armFor(log);
+      return;
+    }
   }
 
   #tell(): void {
@@ -140,7 +169,9 @@ export class LiveTokens {
   #flush(): void {
     this.#dueMs = Number.POSITIVE_INFINITY;
     if (this.#sending !== null || this.#closed) return;
-    this.#sentMs = performance.now();
+    const nowMs = performance.now();
+    if (nowMs < this.#sentMs + TOKENS_EVERY_MS - OPENING_MS) this.#hurriedMs = nowMs;
+    this.#sentMs = nowMs;
     this.#sending = this.#send()
       .then(
         () => {
@@ -153,8 +184,7 @@ export class LiveTokens {
       )
       .finally(() => {
         this.#sending = null;
-        if (this.#fresh.size > 0 || this.#unanswered !== null)
-          this.#arm(this.#sentMs + TOKENS_EVERY_MS - performance.now());
+        if (this.#fresh.size > 0 || this.#unanswered !== null) this.#armForAll();
         else if (this.#dead.length > 0) this.#arm(CLEAR_MS);
       });
   }
@@ -164,6 +194,7 @@ export class LiveTokens {
     const { blocks, dead } = this.#unanswered;
     if (blocks.length > 0 || dead.length > 0) await writeTokens(this.#db, blocks, dead);
     this.#unanswered = null;
+    for (const { runId, pos } of blocks) if (pos === 0) this.#onOpened(runId);
   }
 
   /** Readers elsewhere miss these: they wait for the record. */

@@ -5,8 +5,9 @@ import type { CallFacts, CallOutcome, OpenedCall } from "../domain/calls.ts";
 import { fail } from "../domain/errors.ts";
 import { exceeded } from "../domain/exceeded.ts";
 import type { Spend } from "../domain/usage.ts";
-import { type Account, type Closing, closeCalls, type NewCall, openCall } from "../store/calls.ts";
+import { type Account, type Closing, closeCalls, type NewCall } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
+import { Openings } from "./openings.ts";
 import type { Payer } from "./roles.ts";
 
 /** Closings go together, this long after the first of them. */
@@ -18,12 +19,14 @@ const ASK_AGAIN_MS = 100;
 /** The books of one process for calls outside of runs. */
 export class Ledger {
   readonly #db: Database;
+  readonly #openings: Openings;
   #waiting: (Closing & Account)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(db: Database) {
     this.#db = db;
+    this.#openings = new Openings(db);
   }
 
   /**
@@ -55,7 +58,7 @@ export class Ledger {
     const call: NewCall = { ...facts, callId: uuidv7() };
     const untilMs = performance.now() + PATIENCE_MS;
     for (;;) {
-      const drawn = await openCall(this.#db, call, budgetId);
+      const drawn = await this.#openings.open(call, budgetId);
       if (drawn.verdict === "done") break;
       if (drawn.verdict === "lost") {
         if (reopen === undefined || (await reopen()) === null)

@@ -176,7 +176,11 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     const agents = byName(options.agents ?? []);
     const plans = configuredPlans(options.plans, (path) => `connect({ ${path} })`);
     const doorbell = new Doorbell(db);
-    const tokens = new LiveTokens(db, (error) => log("warn", "tokens could not be written down", { error }));
+    const tokens = new LiveTokens(
+      db,
+      (error) => log("warn", "tokens could not be written down", { error }),
+      (runId) => doorbell.ring("tokens", runId),
+    );
     const submits = submitBatcher({ db });
     const build = options.build ?? "default";
     const clock = new DatabaseClock();

@@ -66,6 +66,10 @@ export interface Account {
 const DRAWN = `d.verdict, d.granted::text, d.room::text, d.tight, d.budget_id, d.dimension, d.allowed::text, d.used::text, d.set_aside::text, d.asked::text,
   d.on_exceeded, d.final`;
 const OPEN_CALL = `select ${DRAWN} from longhaul.open_call($1::jsonb, $2, $3, $4, $5::longhaul.spend, $6::longhaul.spend, $7, $8, $9::longhaul.spend) d`;
+/** One after the other: each sees what those before it have drawn. */
+const OPEN_CALLS = `select ${DRAWN} from unnest($1::text[], $2::text[]) with ordinality c(call, need, place)
+  cross join lateral longhaul.open_call(c.call::jsonb, $3, null, null, c.need::longhaul.spend, c.need::longhaul.spend, $4, null, $5::longhaul.spend) d
+  order by c.place`;
 const TAKE_HOLD = `select ${DRAWN} from longhaul.take_hold($1, $2, $3, $4::longhaul.spend, $5::longhaul.spend, $6, $7, $8::longhaul.spend) d`;
 
 interface DrawnRow {
@@ -135,14 +139,13 @@ export async function returnHold(db: Queryable, payer: RunPayer, keep: Spend): P
 }
 
 /**
- * Opens a call outside of runs. With a budget (POST /v1/budgets) it draws exactly its estimate; `lost` when there is no such budget. Safe
- * to repeat.
+ * Opens calls outside of runs, all of one budget (POST /v1/budgets) or of none, in one commit: each draws exactly its estimate, or is
+ * refused by itself. `lost` when there is no such budget. Safe to repeat. Answers in the order of the calls.
  */
-export async function openCall(db: Queryable, call: NewCall, budgetId: string | null): Promise<Drawn> {
-  const need = { ...call.estimate, steps: 0 };
-  const draw: Draw = { need, want: need, first: budgetId !== null, blocker: null, keep: NO_SPEND };
-  const values = [callJson(call), budgetId, null, null, ...drawValues(draw)];
-  return drawn(await db.query<DrawnRow>(OPEN_CALL, values, "lh_open_call"));
+export async function openCalls(db: Queryable, calls: readonly NewCall[], budgetId: string | null): Promise<Drawn[]> {
+  const needs = calls.map(({ estimate }) => spendValue({ ...estimate, steps: 0 }));
+  const values = [calls.map(callJson), needs, budgetId, budgetId !== null, spendValue(NO_SPEND)];
+  return (await db.query<DrawnRow>(OPEN_CALLS, values, "lh_open_calls")).map((row) => drawn([row]));
 }
 
 /**

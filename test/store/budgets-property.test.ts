@@ -5,7 +5,7 @@ import { budgetRow } from "../../src/domain/budget-check.ts";
 import { NO_SPEND, type Spend } from "../../src/domain/usage.ts";
 import { newId } from "../../src/engine/ids.ts";
 import { raiseBudget } from "../../src/store/budgets.ts";
-import { type Closing, closeCalls, openCall, openRunCall, returnHold, takeHold } from "../../src/store/calls.ts";
+import { type Closing, closeCalls, openCalls, openRunCall, returnHold, takeHold } from "../../src/store/calls.ts";
 import { cancelRun, type Move, settleRuns } from "../../src/store/finish.ts";
 import { readInvariants } from "../../src/store/invariants.ts";
 import { appendWith } from "../../src/store/journal.ts";
@@ -260,8 +260,8 @@ async function outside(tenant: string, estimate: Spend): Promise<void> {
   await fresh.db.query("select longhaul.open_budget($1, $2, $3)", [budgetId, tenant, budgetRow({ usd: 0.1 })]);
   const attribution = { tenant, runId: null, rootId: null, step: null, agent: null, feature: null };
   const call = { ...facts({ attribution, estimate }), callId: newId() };
-  const drawn = await openCall(fresh.db, call, budgetId);
-  if (drawn.verdict !== "done") return;
+  const [drawn] = await openCalls(fresh.db, [call], budgetId);
+  if (drawn?.verdict !== "done") return;
   const spent = closed({ callId: call.callId, cost: estimate.inputTokens }, 0.5);
   await closeCalls(fresh.db, [{ ...spent, accountId: budgetId, epoch: null }]);
 }

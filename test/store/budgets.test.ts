@@ -10,7 +10,8 @@ import {
   closeCalls,
   type Draw,
   type Drawn,
-  openCall,
+  type NewCall,
+  openCalls,
   openRunCall,
   returnHold,
   takeHold,
@@ -45,6 +46,12 @@ afterAll(() => fresh.drop());
 interface Held {
   readonly run: Claimed;
   readonly workerId: string;
+}
+
+/** Opens one call outside of runs. */
+async function openCall(db: FreshDatabase["db"], call: NewCall, budgetId: string | null): Promise<Drawn | undefined> {
+  const [drawn] = await openCalls(db, [call], budgetId);
+  return drawn;
 }
 
 const cents = (n: number): Spend => spend({ input: 10, usd: n / 100 });
@@ -366,11 +373,21 @@ describe("outside of runs", () => {
     epoch: null,
   });
 
+  test("calls of one statement draw one after the other, each refused by itself, and again without drawing twice", async () => {
+    const [tenant, id] = [newId(), newId()];
+    await openBudget(fresh.db, id, tenant, budgetRow({ usd: 0.1 }));
+    const calls = [4, 8, 3, 4].map((usd) => outside(tenant, cents(usd)));
+    const verdicts = async () => (await openCalls(fresh.db, calls, id)).map(({ verdict }) => verdict);
+    expect(await verdicts()).toEqual(["done", "refused", "done", "refused"]);
+    expect(await verdicts()).toEqual(["done", "refused", "done", "refused"]);
+    expect(await money(id)).toEqual({ spent: 0, held: 7 });
+  });
+
   test("calls draw on an open budget, and give back at once", async () => {
     const [tenant, id] = [newId(), newId()];
     await openBudget(fresh.db, id, tenant, budgetRow({ usd: 0.1 }));
     const calls = [outside(tenant, cents(4)), outside(tenant, cents(4))];
-    for (const call of calls) expect((await openCall(fresh.db, call, id)).verdict).toBe("done");
+    for (const call of calls) expect((await openCall(fresh.db, call, id))?.verdict).toBe("done");
     const refused = await openCall(fresh.db, outside(tenant, cents(4)), id);
     expect(refused).toMatchObject({ refusal: { budgetId: id, final: false } });
     expect(
@@ -387,7 +404,7 @@ describe("outside of runs", () => {
     ).toBe(0);
     expect(await money(id)).toEqual({ spent: 6, held: 0 });
     expect(await openCall(fresh.db, outside(tenant, cents(5)), id)).toMatchObject({ refusal: { final: true } });
-    expect((await openCall(fresh.db, outside(tenant, cents(4)), newId())).verdict).toBe("lost");
+    expect((await openCall(fresh.db, outside(tenant, cents(4)), newId()))?.verdict).toBe("lost");
   });
 
   test("calls without a budget are only written down; answers that cost no call too", async () => {
