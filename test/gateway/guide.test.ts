@@ -6,10 +6,11 @@ import { z } from "zod";
 import { checkGateway } from "../../src/gateway/check-config.ts";
 import type { GatewayConfig } from "../../src/gateway/config.ts";
 import * as longhaul from "../../src/index.ts";
+import * as openaiAgents from "../../src/openai-agents.ts";
 import { openProject } from "../../src/runtime/project.ts";
 import { startFakeProvider } from "../support/fake-provider/fake-provider.ts";
 import type { FakeProvider } from "../support/fake-provider/handle.ts";
-import { useStage } from "../support/longhaul.ts";
+import { until, useStage } from "../support/longhaul.ts";
 import { type TestProject, testProject } from "../support/project.ts";
 
 const GUIDE = readFileSync(new URL("../../docs/guides/models.md", import.meta.url), "utf8");
@@ -21,6 +22,7 @@ let fake: FakeProvider;
 let written: GatewayConfig;
 let gateway: GatewayConfig;
 let researcher: longhaul.AnyAgent;
+let desk: longhaul.AnyAgent;
 
 interface Question {
   readonly model: string;
@@ -33,7 +35,8 @@ const asker = (budget?: { usd: number }) =>
   longhaul.agent({
     name: "asker",
     ...(budget === undefined ? {} : { budget }),
-    async run(ctx, { model, prompt, cache, tools }: Question) {
+    async run(ctx, input) {
+      const { model, prompt, cache, tools } = input as Question;
       const look = tool({ inputSchema: z.object({}), execute: () => "nothing" });
       const { text } = await generateText({
         model: ctx.model(model, cache === undefined ? {} : { cache }),
@@ -47,11 +50,11 @@ const asker = (budget?: { usd: number }) =>
 
 beforeAll(async () => {
   fake = await startFakeProvider();
-  const [agentFile = "", configFile = ""] = BLOCKS;
-  project = testProject({ "longhaul.config.ts": configFile, "agents/researcher.ts": agentFile });
-  const opened = await openProject({ cwd: project.root, modules: { longhaul }, agents: ["./agents"] });
+  const [agentFile = "", deskFile = "", configFile = ""] = BLOCKS;
+  project = testProject({ "longhaul.config.ts": configFile, "agents/researcher.ts": agentFile, "agents/desk.ts": deskFile });
+  const opened = await openProject({ cwd: project.root, modules: { longhaul, "longhaul/openai-agents": openaiAgents }, agents: ["./agents"] });
   written = opened.gateway ?? {};
-  researcher = (await opened.agents())[0]?.agent as longhaul.AnyAgent;
+  [desk, researcher] = (await opened.agents()).map(({ agent }) => agent) as [longhaul.AnyAgent, longhaul.AnyAgent];
   const { openai, anthropic, local } = written.providers as Record<string, object>;
   const { urls, key: apiKey } = fake;
   gateway = {
@@ -75,16 +78,31 @@ afterAll(async () => {
 });
 
 /** Who was asked, for a question to a model of the config. */
-async function asked(question: Question, budget?: { usd: number }): Promise<string[]> {
+async function asked(question: Question, budget?: { usd: number }): Promise<(string | null)[]> {
   const agent = asker(budget);
   const worker = await stage.worker([agent], {}, { gateway });
   expect(await worker.run(agent, question)).toBe("an answer");
   return fake.calls.map(({ model }) => model);
 }
 
-test("it has an agent and a config file", () => {
-  expect(BLOCKS).toHaveLength(2);
-  expect(researcher.name).toBe("researcher");
+test("it has two agents and a config file", () => {
+  expect(BLOCKS).toHaveLength(3);
+  expect([researcher.name, desk.name]).toEqual(["researcher", "desk"]);
+});
+
+test("the agent of the OpenAI Agents SDK waits for a person before it does what costs", async () => {
+  fake.behave({ reply: { turns: [{ toolCalls: [{ name: "refund", arguments: { order: "7" } }] }, { text: "done" }] } });
+  const worker = await stage.worker([desk], {}, { gateway });
+  const run = await worker.submit("desk", "pay order 7 back");
+  const [question] = await until(async () => {
+    const pending = await worker.approvals({ runId: run.runId, status: "pending" });
+    return pending.length > 0 && pending;
+  });
+  expect(question).toMatchObject({ name: "refund", request: { order: "7" } });
+  await worker.approve(question?.approvalId ?? "", { by: "ann" });
+  expect(await run.result()).toBe("done");
+  expect(fake.calls.map(({ model }) => model)).toEqual(["claude-sonnet-4-5", "claude-sonnet-4-5"]);
+  expect(JSON.stringify(fake.calls[1]?.body)).toContain("order 7 is paid back");
 });
 
 test("the agent makes each call and each tool's once, inside its budget", async () => {
