@@ -37,6 +37,7 @@ describe("before anything is sent", () => {
   const limited = { "*": { tpm: 100 } };
 
   test.each<[string, string, { budget?: object; provider?: object; prompt?: string }]>([
+    ["no key", "PROVIDER_KEY_MISSING", { provider: { ...openai, apiKeyEnv: "LONGHAUL_TEST_NO_SUCH_KEY" } }],
     ["a budget of 0 dollars", "BUDGET_EXCEEDED", { budget: { usd: 0 } }],
     ["a budget of 0 tokens", "BUDGET_EXCEEDED", { budget: { outputTokens: 0 } }],
     [
