@@ -1,5 +1,6 @@
 // The page docs/reference/config.md as it follows from the table of settings.
 import { type SettingSpec, settingNames, settingSpecs } from "../src/runtime/settings.ts";
+import { gatewaySettings } from "./gateway-settings.ts";
 
 const INTRODUCTION = `# Configuration
 
@@ -22,7 +23,7 @@ the other; a folder stands for all code files in it and below, except tests. Ins
 \`LONGHAUL_AGENTS\` may name them, relative to the working directory.
 
 **Plans** say what tenants may have, by the name of the plan: \`plans: { free: { concurrency: 2 }, pro: 20 }\`. They are in the file only,
-and written when something starts with it; see [the queue](../guides/queue.md).
+and written when something starts with it; see [the queue](../guides/queue.md). **Models** are in the file only, too: [gateway](#gateway).
 
 **A setting** is what the command line says; else what the environment says, the first variable that is set and not
 empty; else what the file says; else its default. \`longhaul doctor\` shows every value and where it comes from. A value
@@ -30,12 +31,12 @@ that does not fit is refused with CONFIG_INVALID, which names its place.
 
 \`LONGHAUL_CONFIG\` names another config file, like \`--config\`.
 
-This page is made from \`src/runtime/settings.ts\` by \`npm run reference\`; a test keeps the two equal.
+This page is made from \`src/runtime/settings.ts\` and \`src/gateway/config.ts\` by \`npm run reference\`; a test keeps the two equal.
 `;
 
 export function configPage(): string {
   const sections = settingNames.map((name) => section(settingSpecs[name] as SettingSpec<unknown>));
-  return `${[INTRODUCTION.trimEnd(), ...sections].join("\n\n")}\n`;
+  return `${[INTRODUCTION.trimEnd(), ...sections, gatewaySettings()].join("\n\n")}\n`;
 }
 
 function section(spec: SettingSpec<unknown>): string {

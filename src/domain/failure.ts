@@ -146,9 +146,15 @@ function retryAfterMsOf(thrown: object): number | undefined {
 }
 
 function causeOf(thrown: object, depth: number, walk: Walk): Failure | undefined {
-  const cause = read(thrown, "cause");
+  const cause = read(thrown, "cause") ?? innerErrorOf(thrown);
   if (cause === undefined || cause === null || depth >= FAILURE_CAUSES_MAX) return undefined;
   return describable(cause, walk) ? describe(cause, depth + 1, walk) : undefined;
+}
+
+/** Some libraries, and JavaScript's own SuppressedError, say `error` for what is behind one. */
+function innerErrorOf(thrown: object): Error | undefined {
+  const inner = read(thrown, "error");
+  return inner instanceof Error ? inner : undefined;
 }
 
 function errorsOf(thrown: object, depth: number, walk: Walk): readonly Failure[] | undefined {

@@ -69,7 +69,8 @@ function isOverBudget(thrown: unknown): boolean {
   for (let depth = 0; depth < CAUSES_MAX && error instanceof Error; depth++) {
     if (isLonghaulError(error, "BUDGET_EXCEEDED")) return true;
     if (isLonghaulError(error)) return false;
-    error = error.cause;
+    // The OpenAI Agents SDK says `error` for the error of a tool.
+    error = error.cause ?? (error as { error?: unknown }).error;
   }
   return false;
 }

@@ -1,5 +1,5 @@
 // The error with which a call fails in the end: what happened to its last attempt, as a code with what to do about it.
-import { type ErrorCode, fail, type LonghaulError } from "../domain/errors.ts";
+import { type ErrorCode, fail, isLonghaulError, type LonghaulError } from "../domain/errors.ts";
 import type { CallFailureKind } from "../domain/model-call.ts";
 import type { CallFailure, Target } from "./roles.ts";
 
@@ -23,8 +23,12 @@ const CODES = {
   unknown_model: "MODEL_NOT_SERVED",
 } as const satisfies Record<CallFailureKind, ErrorCode>;
 
+const NOT_FROM_HERE = ["PROVIDER_KEY_MISSING", "PROVIDER_PACKAGE_MISSING", "PROVIDER_UNUSABLE"] as const;
+
 /** `attempts` in the order in which they were made, at least one; the last one decides the code, `details` has them all. */
 export function callError(attempts: readonly [FailedAttempt, ...FailedAttempt[]], cause?: unknown): LonghaulError {
+  // Nobody was asked: our own error says better what is missing here, and what to do about it.
+  if (attempts.length === 1 && NOT_FROM_HERE.some((code) => isLonghaulError(cause, code))) return cause as LonghaulError;
   const last = attempts.at(-1) ?? attempts[0];
   const { target, failure } = last;
   const model = `${target.provider}/${target.model}`;

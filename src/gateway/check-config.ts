@@ -2,7 +2,7 @@
 import { checkModels } from "./check-models.ts";
 import { POLICY_KEYS, policy } from "./check-policy.ts";
 import { checkProvider, STANDARD_PROVIDERS } from "./check-provider.ts";
-import type { PriceOverride } from "./config.ts";
+import type { GatewayConfig, PriceOverride } from "./config.ts";
 import { ConfigCheck, type Place, shown } from "./config-check.ts";
 import { bySpecificity } from "./pattern.ts";
 import {
@@ -15,11 +15,23 @@ import {
   type ProviderSettings,
 } from "./settings.ts";
 
-const KNOWN = [
-  ...["providers", "models", "prices", "defaults", "hold", "cache", "http"],
-  ...["outputTokensDefault", "tokenizer"],
-];
-const PRICES = ["inputPerMillionUsd", "outputPerMillionUsd", "cacheReadPerMillionUsd", "cacheWritePerMillionUsd"];
+const KNOWN: readonly string[] = [
+  "providers",
+  "models",
+  "prices",
+  "defaults",
+  "hold",
+  "cache",
+  "http",
+  "outputTokensDefault",
+  "tokenizer",
+] satisfies readonly (keyof GatewayConfig)[];
+const PRICES: readonly string[] = [
+  "inputPerMillionUsd",
+  "outputPerMillionUsd",
+  "cacheReadPerMillionUsd",
+  "cacheWritePerMillionUsd",
+] satisfies readonly (keyof PriceOverride)[];
 /** Dearer than any model by far: a price beyond it was meant per token, or in cents. */
 const PRICE_USD_MAX = 100_000;
 

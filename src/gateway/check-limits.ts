@@ -1,10 +1,11 @@
 // Limits of a provider as they are written and as they are meant; one that could never let a call through is refused.
+import type { Limits } from "./config.ts";
 import { type ConfigCheck, shown } from "./config-check.ts";
 import { bySpecificity } from "./pattern.ts";
 import type { LimitRule } from "./settings.ts";
 
 const COUNTS = ["rpm", "rpd", "tpm", "tpd", "itpm", "otpm", "concurrent"] as const;
-const KNOWN = [...COUNTS, "countCached"];
+const KNOWN: readonly string[] = [...COUNTS, "countCached"] satisfies readonly (keyof Limits)[];
 const EXAMPLE = '{ "*": { rpm: 500, tpm: 200_000 } }';
 
 /** @throws CONFIG_INVALID */

@@ -6,7 +6,14 @@ import { type ConfigCheck, shown } from "./config-check.ts";
 import type { Names } from "./model-names.ts";
 import type { AliasSettings } from "./settings.ts";
 
-const CONDITIONS = ["step", "agent", "feature", "tenant", "hasTools", "inputTokensMax"];
+const CONDITIONS: readonly string[] = [
+  "step",
+  "agent",
+  "feature",
+  "tenant",
+  "hasTools",
+  "inputTokensMax",
+] satisfies readonly (keyof RouteCondition)[];
 const EXAMPLE = '{ smart: "openai/gpt-5" }';
 
 /** @throws CONFIG_INVALID also for an alias that leads back to itself, or nowhere. */

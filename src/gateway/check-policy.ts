@@ -1,8 +1,14 @@
 // How calls are made, as an alias or the whole configuration says it.
+import type { CallPolicy } from "./config.ts";
 import type { ConfigCheck } from "./config-check.ts";
 import type { PolicySettings } from "./settings.ts";
 
-export const POLICY_KEYS = ["attempts", "timeout", "idle", "onPartial"];
+export const POLICY_KEYS: readonly string[] = [
+  "attempts",
+  "timeout",
+  "idle",
+  "onPartial",
+] satisfies readonly (keyof CallPolicy)[];
 
 /** More attempts than that are a way to pay for an outage. */
 const ATTEMPTS_MAX = 50;

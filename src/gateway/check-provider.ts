@@ -1,12 +1,15 @@
 // A provider as it is written and as it is meant.
 import { checkLimits } from "./check-limits.ts";
-import { PROVIDER_KINDS, type ProviderKind } from "./config.ts";
+import { type BuiltInProvider, type OwnProvider, PROVIDER_KINDS, type ProviderKind } from "./config.ts";
 import { type ConfigCheck, shown } from "./config-check.ts";
 import type { BuiltInSettings, OwnSettings, ProviderSettings } from "./settings.ts";
 
-const SHARED = ["limits", "organisation", "project", "pricedAs"];
-const BUILT_IN = ["kind", "apiKey", "apiKeyEnv", "baseUrl", "headers", "api", ...SHARED];
-const OWN = ["model", "embedding", ...SHARED];
+const SHARED = ["limits", "organisation", "project", "pricedAs"] as const;
+const BUILT_IN: readonly string[] = [
+  ...(["kind", "apiKey", "apiKeyEnv", "baseUrl", "headers", "api"] as const),
+  ...SHARED,
+] satisfies readonly (keyof BuiltInProvider)[];
+const OWN: readonly string[] = ["model", "embedding", ...SHARED] satisfies readonly (keyof OwnProvider)[];
 const EXAMPLE = '{ kind: "openai-compatible", baseUrl: "https://api.example.com/v1" }';
 
 /** Providers that need no configuration, by name. */

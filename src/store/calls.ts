@@ -145,7 +145,7 @@ export async function returnHold(db: Queryable, payer: RunPayer, keep: Spend): P
 export async function openCalls(db: Queryable, calls: readonly NewCall[], budgetId: string | null): Promise<Drawn[]> {
   const needs = calls.map(({ estimate }) => spendValue({ ...estimate, steps: 0 }));
   const values = [calls.map(callJson), needs, budgetId, budgetId !== null, spendValue(NO_SPEND)];
-  return (await db.query<DrawnRow>(OPEN_CALLS, values, "lh_open_calls")).map((row) => drawn([row]));
+  return (await db.query<DrawnRow>(OPEN_CALLS, values, "lh_open_calls_outside")).map((row) => drawn([row]));
 }
 
 /**

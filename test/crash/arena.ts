@@ -70,8 +70,14 @@ export class Arena {
     });
   }
 
-  async submit(file: string): Promise<void> {
-    await this.workload.submit(this.outside, (ack, runId) => acknowledge(file, { ack, runId }));
+  /** Gives the runs that were taken in. */
+  async submit(file: string): Promise<string[]> {
+    const runIds: string[] = [];
+    await this.workload.submit(this.outside, (ack, runId) => {
+      runIds.push(runId);
+      acknowledge(file, { ack, runId });
+    });
+    return runIds;
   }
 
   /** What a supervisor does that sees its worker die. */

@@ -11,6 +11,7 @@ const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   plain: ["lh_claim", "lh_append", "lh_settle"],
   transaction: ["commit"],
   queue: ["lh_claim", "lh_settle"],
+  streaming: ["lh_write_tokens"],
   spending: ["lh_open_call", "lh_append_spent"],
 };
 

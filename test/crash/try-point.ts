@@ -40,6 +40,7 @@ export async function cleanRun(arena: Arena, victim: Victim): Promise<Clean> {
     const problems = [
       ...(await brokenInvariants(arena.db, "at the end")),
       ...(await contradictions(arena, file, false)),
+      ...(await stage.watched()),
     ];
     if (problems.length > 0)
       throw new Error(`the undisturbed run breaks promises: ${problems.join("; ")}\n${victim.output}`);
@@ -68,6 +69,7 @@ export async function tryPoint(arena: Arena, point: Point, clean: Clean, victim:
     if (outcome !== clean.outcome) violations.push(`another outcome:\n${outcome}\ninstead of\n${clean.outcome}`);
     violations.push(...(await brokenInvariants(arena.db, "at the end")));
     violations.push(...(await contradictions(arena, file, point.fault === "cut" || point.fault === "outage")));
+    violations.push(...(await stage.watched()));
   } catch (error) {
     violations.push(String(error), await standstill(arena.db), ...(await brokenInvariants(arena.db, "stuck")));
   } finally {
@@ -121,6 +123,7 @@ class Stage {
   readonly #rescuers: LonghaulProcess[] = [];
   #victim: Victim | null = null;
   #world: Promise<void> = Promise.resolve();
+  #watching: Promise<string[]>[] = [];
   #closed = false;
 
   constructor(arena: Arena, file: string) {
@@ -129,17 +132,22 @@ class Stage {
   }
 
   async start(victim: Victim): Promise<void> {
-    const { workload, proxy } = this.arena;
+    const { workload, proxy, outside } = this.arena;
     this.#victim = victim;
-    if (workload.victim === "worker") await this.arena.submit(this.#file);
-    else await this.rescue();
+    if (workload.victim === "worker") {
+      const runIds = await this.arena.submit(this.#file);
+      this.#watching = runIds.flatMap((runId) => workload.watch?.(outside, runId) ?? []);
+    } else await this.rescue();
     this.#world = this.#keepTurning();
     await victim.go({ url: proxy.url, workload: workload.name, file: this.#file, leaseMs: LEASE_MS });
   }
 
   /** A worker takes over, or a client asks again for what it does not know to be done. */
   async rescue(gate: () => Promise<void> | void = () => undefined): Promise<void> {
-    if (this.arena.workload.victim === "client" && this.#rescuers.length > 0) return this.arena.submit(this.#file);
+    if (this.arena.workload.victim === "client" && this.#rescuers.length > 0) {
+      await this.arena.submit(this.#file);
+      return;
+    }
     this.#rescuers.push(await this.arena.rescuer(this.#file, gate));
   }
 
@@ -147,6 +155,11 @@ class Stage {
   async untilOver(): Promise<void> {
     if (this.arena.workload.victim === "client") await this.#victim?.ended;
     await until(() => this.arena.over());
+  }
+
+  /** What readers saw that cannot be, once the runs have ended. */
+  async watched(): Promise<string[]> {
+    return (await Promise.all(this.#watching)).flat();
   }
 
   async close(): Promise<void> {

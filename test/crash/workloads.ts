@@ -12,6 +12,7 @@ import {
 } from "../../src/index.ts";
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import { callModel } from "../support/calls.ts";
+import { streaming } from "./streaming.ts";
 
 /** Told when a step's body starts; may hold it back. */
 export type OnBody = (step: string) => Promise<void> | void;
@@ -27,6 +28,8 @@ export interface Workload {
   gateway?(onBody: OnBody): NonNullable<ConnectOptions["gateway"]>;
   /** Submits what is to be done, or what a client does to have it done. `acknowledged` is told of every submit that went through. */
   submit(longhaul: LonghaulProcess, acknowledged: (what: string, runId: string) => void): Promise<void>;
+  /** Follows a run as a reader does who has been there from the start; gives what it saw that cannot be. */
+  watch?(longhaul: LonghaulProcess, runId: string): Promise<string[]>;
   /** What the world does meanwhile; called again and again. */
   world?(longhaul: LonghaulProcess, told: Set<string>): Promise<void>;
 }
@@ -432,6 +435,7 @@ export const WORKLOADS: readonly Workload[] = [
   cancel,
   queue,
   models,
+  streaming,
   spending,
   client,
 ];

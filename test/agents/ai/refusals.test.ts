@@ -32,6 +32,122 @@ describe("the error of the run names", () => {
   });
 });
 
+describe("before anything is sent", () => {
+  const openai = { api: "chat", baseUrl: "http://127.0.0.1:9" } as const;
+  const limited = { "*": { tpm: 100 } };
+
+  test.each<[string, string, { budget?: object; provider?: object; prompt?: string }]>([
+    ["no key", "PROVIDER_KEY_MISSING", { provider: { ...openai, apiKeyEnv: "LONGHAUL_TEST_NO_SUCH_KEY" } }],
+    ["a budget of 0 dollars", "BUDGET_EXCEEDED", { budget: { usd: 0 } }],
+    ["a budget of 0 tokens", "BUDGET_EXCEEDED", { budget: { outputTokens: 0 } }],
+    [
+      "more than a limit ever has",
+      "QUOTA_IMPOSSIBLE",
+      { provider: { ...openai, apiKey: "k", limits: limited }, prompt: "word ".repeat(2_000) },
+    ],
+  ])(
+    "%s ends the run with its code, and keeps what was done",
+    async (what, code, { budget, provider, prompt = "go" }) => {
+      let bodies = 0;
+      const refused = agent({
+        name: `unsent-${what.replaceAll(/\W/g, "-")}`,
+        ...(budget === undefined ? {} : { budget }),
+        run: async (ctx) => {
+          await ctx.step("before", () => {
+            bodies += 1;
+          });
+          ctx.partial("half of it");
+          return (await ai.generateText({ model: ctx.model("smart"), prompt, ...ctx.ai })).text;
+        },
+      });
+      const gateway = provider === undefined ? stage.gateway : { ...stage.gateway, providers: { openai: provider } };
+      const longhaul = await stage.worker([refused], {}, { gateway });
+      const run = await longhaul.submit(refused, null);
+      expect((await rejection(run.result())).cause).toMatchObject({ code });
+      expect(await longhaul.result(run.runId)).toMatchObject({ status: "failed", partial: "half of it" });
+      expect((await longhaul.get(run.runId))?.reason).toBe(code.toLowerCase());
+      expect((await longhaul.inspect(run.runId))?.steps[0]).toMatchObject({ key: "before#1" });
+      expect(bodies).toBe(1);
+      expect(stage.fake.calls).toHaveLength(0);
+    },
+  );
+});
+
+test("a tool's output of 50 MB, arguments that are no JSON and an invented tool are told to the model, each recorded once", async () => {
+  stage.fake.behave({
+    reply: {
+      turns: [
+        { toolCalls: [{ id: "big", name: "dump", arguments: {} }] },
+        { toolCalls: [{ id: "bad", name: "dump", arguments: "{" }] },
+        { toolCalls: [{ id: "new", name: "conjure", arguments: {} }] },
+        { text: "done" },
+      ],
+    },
+  });
+  let bodies = 0;
+  const { seen } = await twice(stage, "nonsense", async (ctx) => {
+    const dump = ai.tool({
+      inputSchema: z.object({}),
+      execute: () => {
+        bodies += 1;
+        return "x".repeat(50_000_000);
+      },
+    });
+    const tools = ctx.tools({ dump });
+    const result = await ai.generateText({
+      model: ctx.model("smart"),
+      prompt: "go",
+      tools,
+      stopWhen: ai.stepCountIs(9),
+      ...ctx.ai,
+    });
+    return result.text;
+  });
+  expect(seen).toEqual(["done", "done"]);
+  expect(bodies).toBe(1);
+  expect(stage.fake.calls).toHaveLength(4);
+  const told = JSON.stringify(stage.fake.calls.at(-1)?.body);
+  expect(told).toMatch(/Tool dump gave more than 4194304 bytes/);
+  expect(told).toMatch(/conjure/);
+  expect(told.length).toBeLessThan(10_000);
+});
+
+test("a loop of 10,000 tool calls, each another one, ends where the budget of steps does", async () => {
+  stage.fake.behave({
+    reply: { loop: { tool: "look", times: 100, parallel: 100, arguments: { n: "{call}" } }, text: "done" },
+  });
+  let bodies = 0;
+  const endless = agent({
+    name: "endless",
+    budget: { steps: 150 },
+    run: async (ctx) => {
+      const look = ai.tool({
+        inputSchema: z.object({ n: z.number() }),
+        execute: () => {
+          bodies += 1;
+          return 1;
+        },
+      });
+      const tools = ctx.tools({ look });
+      return (
+        await ai.generateText({
+          model: ctx.model("smart"),
+          prompt: "go",
+          tools,
+          stopWhen: ai.stepCountIs(200),
+          ...ctx.ai,
+        })
+      ).text;
+    },
+  });
+  const longhaul = await stage.aiWorker([endless]);
+  const run = await longhaul.submit(endless, null);
+  await rejection(run.result());
+  expect((await longhaul.get(run.runId))?.reason).toBe("budget_exceeded");
+  expect(bodies).toBeLessThanOrEqual(150);
+  expect(stage.fake.calls.length).toBeLessThanOrEqual(3);
+});
+
 test("the AI SDK does not try again what the gateway has given up", async () => {
   stage.fake.behave({ reply: { fault: "auth" } });
   const { seen } = await twice(stage, "no-retry", async (ctx) => {

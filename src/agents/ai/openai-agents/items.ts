@@ -15,6 +15,7 @@ type ToolOutput = LanguageModelV3ToolResultPart["output"];
 
 /** @throws AGENTS_ITEM_UNSUPPORTED */
 export function callOf(request: ModelRequest): LanguageModelV3CallOptions {
+  refuseKeptElsewhere(request);
   const { modelSettings: settings, outputType, signal } = request;
   const tools = toolsOf(request);
   const options = providerOptionsOf(settings);
@@ -36,6 +37,13 @@ export function callOf(request: ModelRequest): LanguageModelV3CallOptions {
       ? {}
       : { responseFormat: { type: "json", name: outputType.name, schema: outputType.schema as JSONSchema7 } }),
   };
+}
+
+/** What OpenAI's servers remember, no other model knows, and a call without it would be another one. */
+function refuseKeptElsewhere({ previousResponseId, conversationId, prompt }: ModelRequest): void {
+  if (previousResponseId !== undefined || conversationId !== undefined)
+    throw fail("AGENTS_ITEM_UNSUPPORTED", { what: "a conversation that is kept there" });
+  if (prompt !== undefined) throw fail("AGENTS_ITEM_UNSUPPORTED", { what: "a prompt that is kept there" });
 }
 
 function promptOf({ systemInstructions, input }: ModelRequest): LanguageModelV3Prompt {
@@ -145,11 +153,14 @@ function toolChoiceOf(choice: string | undefined): LanguageModelV3CallOptions["t
 function providerOptionsOf({
   reasoning,
   parallelToolCalls,
+  text,
   providerData,
 }: ModelRequest["modelSettings"]): SharedV3ProviderOptions | undefined {
   const openai = {
     ...given("reasoningEffort", reasoning?.effort ?? undefined),
+    ...given("reasoningSummary", reasoning?.summary ?? undefined),
     ...given("parallelToolCalls", parallelToolCalls),
+    ...given("textVerbosity", text?.verbosity ?? undefined),
   };
   const said = (providerData?.["providerOptions"] ?? {}) as SharedV3ProviderOptions;
   const all = Object.keys(openai).length === 0 ? said : { ...said, openai: { ...openai, ...said["openai"] } };

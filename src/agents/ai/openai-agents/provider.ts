@@ -21,8 +21,9 @@ export interface AgentsModelOptions extends ModelOptions {
 export function agentsModelProvider(ctx: Ctx, { model, ...options }: AgentsModelOptions = {}): ModelProvider {
   return {
     getModel: (name) => {
-      const asked = name ?? model;
-      if (asked === undefined || asked === "") throw fail("AGENTS_MODEL_MISSING");
+      // The SDK says the empty name for an agent without a model.
+      const asked = name || model;
+      if (!asked) throw fail("AGENTS_MODEL_MISSING");
       return new AgentsModel(new DurableModel(hostOf(ctx), asked, options));
     },
   };

@@ -17,18 +17,21 @@ type Details = Parameters<AnyFunctionTool["invoke"]>[2];
  * The same tools; `needsApproval`, `retry` and the other options are those of `ctx.tools`. Give it what does something; an agent used as
  * a tool, and handoffs, are made of steps already.
  *
+ * A tool of the SDK answers its errors itself: one that `retry` is to see has `errorFunction: null`. Its `timeoutMs` is part of the step.
+ * `needsApproval` in these options waits for a person as a row; the tool's own stays the SDK's, whose run ends with `interruptions`.
+ *
  * @throws TOOL_INVALID
  */
 export function agentsTools<const T extends readonly AnyFunctionTool[]>(
   ctx: Ctx,
   tools: T,
   options: ToolsOptions = {},
-): T {
+): { -readonly [Place in keyof T]: T[Place] } {
   const host = hostOf(ctx);
   const watch = watchOf(options);
   checkOptionNames(options, (name) => tools.some((tool) => tool.name === name));
   const wrapped = tools.map((tool) => durable(host, tool, options.tools?.[tool.name] ?? {}, watch));
-  return wrapped as unknown as T;
+  return wrapped as unknown as { -readonly [Place in keyof T]: T[Place] };
 }
 
 function durable(
@@ -41,17 +44,18 @@ function durable(
     tool.name,
     {
       inputSchema: tool.parameters,
-      execute: (args: unknown, info: { readonly invocation: Invocation }) => {
-        const { runContext, details, text, asked } = info.invocation;
+      execute: (args: unknown, { invocation, abortSignal }: ToolInfo) => {
+        const { runContext, details, text, asked } = invocation;
         // The tool reads the arguments itself; as they came, unless a person has changed them.
-        return tool.invoke(runContext, args === asked ? text : JSON.stringify(args), details);
+        return tool.invoke(runContext, args === asked ? text : JSON.stringify(args), detailsIn(details, abortSignal));
       },
     },
     options ?? {},
   );
   if (declared === null) return tool;
+  const { timeoutMs: _, ...others } = tool;
   return {
-    ...tool,
+    ...others,
     // Asked where it is declared, below; the SDK's own way ends its run instead of waiting.
     ...(options?.needsApproval === undefined ? {} : { needsApproval: async () => false }),
     invoke: async (runContext, text, details) => {
@@ -64,11 +68,11 @@ function durable(
       const id = details?.toolCall?.callId ?? "";
       const invocation: Invocation = { runContext, details, text, asked };
       try {
-        return await callTool(host, declared, { id, args: asked, checked: true, info: { invocation } });
+        const info = { invocation, ...(details?.signal === undefined ? {} : { abortSignal: details.signal }) };
+        return await callTool(host, declared, { id, args: asked, checked: true, info });
       } catch (error) {
         // To the SDK an error is the end of its run; these are answers to the model.
-        const { code } = error as { code?: unknown };
-        if (isLonghaulError(error) && String(code).startsWith("TOOL_")) return error.message;
+        if (isLonghaulError(error) && /^TOOL_|^STEP_TIMEOUT$/.test(String(error.code))) return error.message;
         throw error;
       }
     },
@@ -80,6 +84,17 @@ interface Invocation {
   readonly details: Details;
   readonly text: string;
   readonly asked: unknown;
+}
+
+interface ToolInfo {
+  readonly invocation: Invocation;
+  /** The step's, and the SDK's own. */
+  readonly abortSignal: AbortSignal;
+}
+
+/** Without the marks under which the SDK hears from a tool as it runs, and keeps its time outside: a replay does not run it. */
+function detailsIn(details: Details, signal: AbortSignal): Details {
+  return { ...Object.fromEntries(Object.entries(details ?? {})), signal } as Details;
 }
 
 function parsed(text: string): unknown {
