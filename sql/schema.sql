@@ -3493,11 +3493,11 @@ as $function$
 declare above uuid[] := longhaul.budgets_above(p_budget);
 begin
   return query
-    select w.ends_at, w.wall_ms, w.budget_id, bool_or((b.limits).nano_usd is not null), bool_or((b.limits).steps is not null)
+    select w.ends_at, w.wall_ms, w.budget_id, bool_or((b.limits).nano_usd is not null),
+           bool_or((b.limits).steps is not null or (b.ends_at is not null and b.on_exceeded = 'ask'))
       from longhaul.budgets b left join (
-        -- where a person is asked, the next step or call does that
         select x.ends_at, x.wall_ms, x.budget_id from longhaul.budgets x
-         where x.budget_id = any(above) and x.ends_at is not null and x.on_exceeded = 'fail' order by x.ends_at limit 1) w on true
+         where x.budget_id = any(above) and x.ends_at is not null order by x.ends_at limit 1) w on true
      where b.budget_id = any(above) group by 1, 2, 3;
 end $function$;
 

@@ -1,5 +1,8 @@
 // Runs as people see them: lists, one run in full, what was done to it.
+import { UNITS } from "../domain/exceeded.ts";
+import type { Failure } from "../domain/failure.ts";
 import type { Run, RunResult } from "../domain/run.ts";
+import type { SpentBudget } from "../domain/spent-budget.ts";
 import type { RunDetail, StepView, Why } from "../runtime/api.ts";
 import { type Block, type Cell, fields, heading, line, table, toned } from "./blocks.ts";
 import type { Cancelled } from "./finish.ts";
@@ -101,17 +104,35 @@ function viewChildren(run: RunDetail): Block {
   );
 }
 
-function resultFields(result: RunResult | null | undefined): Record<string, Cell> {
+function resultFields(result: RunResult | null | undefined): Record<string, Cell | null> {
   switch (result?.status) {
     case undefined:
       return {};
     case "succeeded":
       return { output: full(result.output) };
     case "failed":
-      return { failure: toned("bad", failureLine(result.failure)) };
+      return failedFields(result);
     case "cancelled":
       return { cancelled: result.reason ?? "without a reason" };
   }
+}
+
+function failedFields({ failure, partial }: Extract<RunResult, { status: "failed" }>): Record<string, Cell | null> {
+  const budget = spentBudget(failure);
+  return {
+    failure: toned("bad", failureLine(failure)),
+    limit: budget === null ? null : `${budget.limit} ${UNITS[budget.dimension]} (budget ${budget.budgetId})`,
+    spent: budget === null ? null : `${budget.spent} ${UNITS[budget.dimension]}`,
+    partial: partial === undefined || partial === null ? null : full(partial),
+  };
+}
+
+/** The budget that ended it, also where the agent's code put the error into one of its own. */
+function spentBudget(failure: Failure): SpentBudget | null {
+  for (let one: Failure | undefined = failure; one !== undefined; one = one.cause) {
+    if (one.details !== undefined) return one.details;
+  }
+  return null;
 }
 
 export function viewWhy(why: Why): Block[] {

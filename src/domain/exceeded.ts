@@ -17,7 +17,7 @@ export interface Refusal {
   readonly final: boolean;
 }
 
-const UNITS: Readonly<Record<BudgetDimension, string>> = {
+export const UNITS: Readonly<Record<BudgetDimension, string>> = {
   inputTokens: "input tokens",
   outputTokens: "output tokens",
   usd: "US dollars",
@@ -25,12 +25,17 @@ const UNITS: Readonly<Record<BudgetDimension, string>> = {
   wallMinutes: "minutes",
 };
 
+/** Without the digits that only arithmetic makes; a billionth of a dollar is still one. */
+function shown(figure: number): number {
+  return Number(figure.toFixed(9));
+}
+
 /** The error of a refusal that nothing but more budget can help. */
 export function exceeded(refusal: Refusal): LonghaulError {
   const { budgetId, dimension, limit, spent, asked, onExceeded } = refusal;
   return fail(
     "BUDGET_EXCEEDED",
-    { budget: budgetId, limit, unit: UNITS[dimension], spent, asked },
+    { budget: budgetId, limit: shown(limit), unit: UNITS[dimension], spent: shown(spent), asked: shown(asked) },
     { details: { budgetId, dimension, limit, spent, asked, onExceeded } },
   );
 }

@@ -11,6 +11,7 @@ import {
   FAILURE_STACK_FRAMES_MAX,
   RETRY_AFTER_MS_MAX,
 } from "./limits.ts";
+import { type SpentBudget, spentBudgetOf } from "./spent-budget.ts";
 import { clip, copyHead, storable } from "./text.ts";
 
 /** Plain JSON; its texts contain neither NUL nor lone surrogates, so every PostgreSQL type takes them. */
@@ -27,6 +28,8 @@ export interface Failure {
   readonly retryable?: boolean;
   /** How long the other side asked us to wait before the next attempt, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** Of a budget that was exceeded: which limit, and what was spent. */
+  readonly details?: SpentBudget;
 }
 
 interface Walk {
@@ -50,7 +53,7 @@ export function toFailure(thrown: unknown): Failure {
 }
 
 /**
- * An error with the failure's name, message, stack, code, cause and retry advice; an instance of the built-in class of that
+ * An error with the failure's name, message, stack, code, cause, details and retry advice; an instance of the built-in class of that
  * name where there is one. `toFailure` gives the same failure again.
  */
 export function fromFailure(failure: Failure): Error {
@@ -60,8 +63,8 @@ export function fromFailure(failure: Failure): Error {
   if (failure.stack !== undefined) hide(error, "stack", failure.stack);
   if (failure.cause !== undefined) hide(error, "cause", fromFailure(failure.cause));
   if (failure.errors !== undefined) hide(error, "errors", failure.errors.map(fromFailure));
-  const { code, retryable, retryAfterMs } = failure;
-  return Object.assign(error, defined({ code, retryable, retryAfterMs }));
+  const { code, retryable, retryAfterMs, details } = failure;
+  return Object.assign(error, defined({ code, retryable, retryAfterMs, details }));
 }
 
 function describe(thrown: unknown, depth: number, walk: Walk): Failure {
@@ -80,6 +83,7 @@ function describe(thrown: unknown, depth: number, walk: Walk): Failure {
       code: codeOf(thrown, walk),
       retryable: firstBoolean(read(thrown, "retryable"), read(thrown, "isRetryable")),
       retryAfterMs: retryAfterMsOf(thrown),
+      details: read(thrown, "code") === "BUDGET_EXCEEDED" ? spentBudgetOf(read(thrown, "details")) : undefined,
       cause: causeOf(thrown, depth, walk),
       errors: errorsOf(thrown, depth, walk),
     }),

@@ -30,6 +30,10 @@ export interface PayingRun {
   during<T>(work: () => Promise<T>): Promise<T>;
   /** Whether it is still in these hands: undefined when that is known, never settles when it is not so. */
   assured(): Promise<void> | undefined;
+  /** A budget whose time is over and that a person may be asked to raise; null: there is none. */
+  readonly overtime: string | null;
+  /** Looks up how much time there is: it may have been raised. */
+  lookAtTime(): Promise<boolean>;
   lose(): void;
   never<T>(): Promise<T>;
 }
@@ -72,7 +76,7 @@ export class RunAccount {
     return this.#run.claim.budget_id !== null;
   }
 
-  /** Which limits there are above it that must be known before something is spent. */
+  /** What must be known before something is spent: prices, and whether a step may begin. */
   get limits(): { readonly usd: boolean; readonly steps: boolean } {
     return { usd: this.#run.claim.counts_usd, steps: this.#run.claim.counts_steps };
   }
@@ -86,8 +90,8 @@ export class RunAccount {
   async reserve(need: Spend): Promise<void> {
     if (!this.limited) return;
     this.#renew();
-    if (this.#hold.cover(need)) return;
-    if (this.#tight) await this.#draw(need, null);
+    if (this.#cover(need)) return;
+    if (this.#tight || this.#run.overtime !== null) await this.#draw(need, null);
     else this.#hold.reserve(need, "owed");
   }
 
@@ -135,7 +139,7 @@ export class RunAccount {
   beginStep(): Promise<void> | undefined {
     if (!this.limits.steps) return undefined;
     this.#renew();
-    return this.#hold.cover(ONE_STEP) ? undefined : this.#draw(ONE_STEP, null);
+    return this.#cover(ONE_STEP) ? undefined : this.#draw(ONE_STEP, null);
   }
 
   /** The step is recorded, or it was not: then its place is free again. */
@@ -184,21 +188,31 @@ export class RunAccount {
     this.#hold.forget();
   }
 
+  /** Out of what it holds, as long as there is time: after that each asks. */
+  #cover(need: Spend): boolean {
+    return this.#run.overtime === null && this.#hold.cover(need);
+  }
+
   /** Takes what this needs, and reserves it; with a call, writes that down too. */
   #draw(need: Spend, call: NewCall | null): Promise<void> {
     return this.#inLine(async () => {
       // What was brought for somebody before it in the line may do.
-      if (call === null && this.#known && this.#hold.cover(need)) return;
+      if (call === null && this.#known && this.#cover(need)) return;
       await this.#untilGranted(need, call);
       if (call === null) this.#hold.reserve(need, "covered");
     });
   }
 
   async #untilGranted(need: Spend, call: NewCall | null): Promise<void> {
-    let blocker: string | null = null;
+    // One that may refuse for its time: what is held is given back first, so that there is something to ask it for.
+    const { overtime } = this.#run;
+    let blocker: string | null = overtime;
     for (const waitMs of [...PAUSES_MS, null]) {
       const refusal = await this.#ask(need, call, blocker);
-      if (refusal === null) return;
+      if (refusal === null) {
+        if (overtime !== null) await this.#run.lookAtTime();
+        return;
+      }
       if (refusal.final) throw exceeded({ ...refusal, asked: asked(need, refusal) });
       if (waitMs === null) throw this.#postpone(refusal);
       blocker = refusal.budgetId;

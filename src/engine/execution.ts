@@ -1,8 +1,7 @@
 // One claimed run in memory, from its claim to its farewell: its parts, and where the verbs of step.ts, wait.ts, children.ts and
 // record.ts pass. How its code ends is in outcome.ts; why it is stopped and when it may be let go, in stay.ts.
 import type { Recorded } from "../domain/entry.ts";
-import { fail, type LonghaulError } from "../domain/errors.ts";
-import { exceeded } from "../domain/exceeded.ts";
+import { fail } from "../domain/errors.ts";
 import { encodeValue } from "../domain/value.ts";
 import type { Claimed } from "../store/claim.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
@@ -18,10 +17,10 @@ import { Replay } from "./replay.ts";
 import type { OwnerOf, ProgramOf } from "./roles.ts";
 import { generationPrefix, KEPT_STATE, Scope, Turns } from "./scope.ts";
 import { type Mode, Stay, type StopReason } from "./stay.ts";
-import { Alarm } from "./timing.ts";
 import { RunTokens } from "./tokens.ts";
 import { Values } from "./values.ts";
 import { Waits } from "./waits.ts";
+import { WallTime } from "./wall-time.ts";
 
 export type Program = ProgramOf<Execution>;
 export type ExecutionOwner = OwnerOf<Execution>;
@@ -30,7 +29,6 @@ export type Programs = ReadonlyMap<string, Program>;
 
 /** Never settles: what the code of a stopped or released run gets. It must not see an error, and its `finally` must not run. */
 const NEVER = new Promise<never>(() => undefined);
-const MINUTE_MS = 60_000;
 
 export class Execution {
   readonly claim: Claimed;
@@ -54,7 +52,7 @@ export class Execution {
   /** What the code has so far, encoded; null when it has not said since it was started here. */
   partialOutput: string | null = null;
   #account: RunAccount | null = null;
-  #wall: Alarm | null = null;
+  readonly wallTime: WallTime;
   /** What its steps write while they run. */
   readonly tokens: RunTokens;
   readonly #stay: Stay;
@@ -90,6 +88,10 @@ export class Execution {
     this.tokens = new RunTokens(owner.tokens, this);
     this.waits = new Waits(this);
     this.activeTime = new ActiveTime(program.limits.activeMs, () => this.stop("timeout", "run_timeout"));
+    this.wallTime = new WallTime(this, {
+      onOver: () => this.stop("budget", "budget_exceeded"),
+      onUnreadable: (error) => this.#cannotGoOn(error),
+    });
     this.mailbox = this.#makeMailbox();
     this.root = new Scope("", null, generationPrefix(this.replay.generation), turns, this.abort.signal);
     this.#stay = new Stay(this);
@@ -112,11 +114,6 @@ export class Execution {
   /** False while nothing has asked for the account. */
   get hasAccount(): boolean {
     return this.#account !== null;
-  }
-
-  /** When the time is over that its budgets allow, on the database's clock; null: never. */
-  get wallAtMs(): number | null {
-    return this.claim.wall_at?.getTime() ?? null;
   }
 
   get active(): boolean {
@@ -144,7 +141,7 @@ export class Execution {
       this.stop("cancel", this.claim.cancel);
       return;
     }
-    if (this.#isOutOfTime()) return;
+    if (await this.wallTime.begin()) return;
     this.mailbox.noticed(this.claim.inbox_seq);
     await this.replay.load((hash) => this.values.load(null, hash));
     if (this.threadState === undefined) this.threadState = this.replay.value(`${this.root.prefix}${KEPT_STATE}`)?.value;
@@ -172,9 +169,17 @@ export class Execution {
       this.stop("cancel", claim.cancel);
       return;
     }
-    if (this.#isOutOfTime()) return;
+    const looking = this.wallTime.begin();
+    if (looking === undefined) this.#goOn();
+    else
+      void looking.then((isOver) => {
+        if (!isOver && this.active) this.#goOn();
+      });
+  }
+
+  #goOn(): void {
     this.#stay.open();
-    this.mailbox.noticed(claim.inbox_seq);
+    this.mailbox.noticed(this.claim.inbox_seq);
     this.waits.rearm();
     this.idle();
   }
@@ -223,12 +228,13 @@ export class Execution {
     return encodeValue(await this.values.ofEntry(recorded));
   }
 
-  outOfTime(): LonghaulError {
-    const { wall_budget: budgetId, wall_ms: wallMs, created_at: createdAt } = this.claim;
-    const limit = (wallMs ?? 0) / MINUTE_MS;
-    const spent = Math.round(((this.owner.clock.now() - createdAt.getTime()) / MINUTE_MS) * 100) / 100;
-    const refusal = { limit, spent, held: 0, asked: 0, onExceeded: "fail", final: true } as const;
-    return exceeded({ budgetId: budgetId ?? "", dimension: "wallMinutes", ...refusal });
+  /** A budget whose time is over and that a person may be asked to raise; null: there is none. */
+  get overtime(): string | null {
+    return this.wallTime.overtime;
+  }
+
+  lookAtTime(): Promise<boolean> {
+    return this.wallTime.look();
   }
 
   closeCalls(): Promise<void> | null {
@@ -284,12 +290,12 @@ export class Execution {
   }
 
   onReleased(): void {
-    this.#wall?.clear();
+    this.wallTime.leave();
     this.owner.onReleased(this);
   }
 
   onOver(): void {
-    this.#wall?.clear();
+    this.wallTime.leave();
     this.#account?.close();
     this.owner.onOver(this);
   }
@@ -307,22 +313,13 @@ export class Execution {
     return new Mailbox(host, 0);
   }
 
-  /** Stops the run when the time is over that its budgets allow, now or then. True: it is over already. */
-  #isOutOfTime(): boolean {
-    this.#wall?.clear();
-    this.#wall = null;
-    const { wallAtMs } = this;
-    if (wallAtMs === null) return false;
-    const stop = (): void => this.stop("budget", "budget_exceeded");
-    const isOver = wallAtMs <= this.owner.clock.now();
-    if (isOver) stop();
-    else this.#wall = new Alarm(this.owner.clock, wallAtMs, 0, stop);
-    return isOver;
+  #cannotGoOn(error: unknown): void {
+    if (isConnectionLost(error)) this.lose();
+    else this.fail(error);
   }
 
   #unreadable(error: unknown): Promise<never> {
-    if (isConnectionLost(error)) this.lose();
-    else this.fail(error);
+    this.#cannotGoOn(error);
     return NEVER;
   }
 

@@ -1,5 +1,5 @@
 // A run's stay in memory: whether it runs, is let go or is over, why it is stopped, and where it goes then.
-import { fail, type LonghaulError } from "../domain/errors.ts";
+import { fail } from "../domain/errors.ts";
 import { toFailure } from "../domain/failure.ts";
 import { encodeValue } from "../domain/value.ts";
 import type { ActiveTime } from "./active-time.ts";
@@ -12,6 +12,7 @@ import type { ExecutionSettings } from "./roles.ts";
 import { type SettledAs, Settling, type SettlingRun } from "./settle.ts";
 import { nextTurn } from "./timing.ts";
 import type { Waits } from "./waits.ts";
+import type { WallTime } from "./wall-time.ts";
 
 /** Why somebody may stop a run. */
 export type StopReason = "cancel" | "drain" | "timeout" | "budget" | "pause";
@@ -29,10 +30,7 @@ export interface StayingRun extends SettlingRun {
     readonly log: (level: "error", message: string, fields: Record<string, unknown>) => void;
     nudge(runId: string): void;
   };
-  /** When its budgets' time is over, on the database's clock; null: never. */
-  readonly wallAtMs: number | null;
-  /** The error that says so. */
-  outOfTime(): LonghaulError;
+  readonly wallTime: WallTime;
   /** What the code had so far, encoded; null when it never said. */
   partial(): Promise<string | null>;
   /** It waits; its live function may be kept warm. */
@@ -140,12 +138,10 @@ export class Stay {
     }
     const { activity, activeTime, abort, owner, runId } = this.#run;
     if (why === "drain") await activity.over(patienceMs);
+    const facts = { run: runId, reason, minutes: activeTime.limitMinutes };
     const stopped =
-      why === "budget"
-        ? this.#run.outOfTime()
-        : fail(why === "timeout" ? "RUN_TIMEOUT" : "RUN_CANCELLED", {
-            ...{ run: runId, reason, minutes: activeTime.limitMinutes },
-          });
+      (why === "budget" ? this.#run.wallTime.error : null) ??
+      fail(why === "timeout" ? "RUN_TIMEOUT" : "RUN_CANCELLED", facts);
     abort.abort(stopped);
     await activity.over(owner.settings.graceMs);
     const fails = why === "timeout" || why === "budget";
@@ -182,7 +178,7 @@ export class Stay {
     const { seen } = mailbox;
     const as = await this.#settling.send(() => {
       const sleep = waits.describe();
-      const dueMs = soonest(sleep.dueAt?.getTime() ?? null, this.#run.wallAtMs);
+      const dueMs = soonest(sleep.dueAt?.getTime() ?? null, this.#run.wallTime.nextMs);
       this.#wakesAtMs = dueMs;
       return asleep(seen, { ...sleep, dueAt: dueMs === null ? null : new Date(dueMs) });
     });

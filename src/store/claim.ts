@@ -32,12 +32,9 @@ export interface Claimed {
   readonly vtime: number;
   /** The nearest budget above it; null: nothing limits what it spends. */
   readonly budget_id: string | null;
-  /** When the time is over that the budgets above it allow. */
+  /** When the time of the first of the budgets above it is over: see engine/wall-time.ts. */
   readonly wall_at: Date | null;
-  /** Which of them that is, and how much it allows. */
-  readonly wall_ms: number | null;
-  readonly wall_budget: string | null;
-  /** Whether one of them limits money, and steps. */
+  /** Whether one of them limits money; whether a step has to ask them before it begins. */
   readonly counts_usd: boolean;
   readonly counts_steps: boolean;
 }
@@ -77,7 +74,7 @@ export function claimRuns(db: Queryable, request: ClaimRequest): Promise<Claimed
 const CLAIMED = `select l.run_id, l.epoch, l.journal_seq, l.inbox_seq, l.crashes, l.active_ms, l.cancel, clock_timestamp() as now_at,
   r.tenant_id, r.agent, r.build, r.queue, r.thread_id, l.thread_no, r.parent_id, r.root_id, r.depth,
   r.input, r.input_blob, r.options, r.metadata, r.created_at, null as ready_at, 1 as band, 0 as vtime,
-  r.budget_id, w.wall_at, w.wall_ms, w.wall_budget, coalesce(w.counts_usd, false) as counts_usd, coalesce(w.counts_steps, false) as counts_steps
+  r.budget_id, w.wall_at, coalesce(w.counts_usd, false) as counts_usd, coalesce(w.counts_steps, false) as counts_steps
   from longhaul.live l join longhaul.runs r using (run_id)
   left join lateral (select x.* from longhaul.terms(r.budget_id) x where r.budget_id is not null) w on true where l.run_id = $1 and l.worker_id = $2`;
 

@@ -27,8 +27,7 @@ const hello = (...more: string[]): Promise<CliResult> =>
   longhaul("runs", "submit", "hello", "-i", '{"name":"ada"}', "--wait", ...more);
 
 test("counts what is old enough, of all tenants or of one, and drops it when told", { timeout: 90_000 }, async () => {
-  await hello();
-  await hello("--tenant", "acme");
+  await Promise.all([hello(), hello("--tenant", "acme")]);
   const tree = { trees: 1, runs: 1, entries: 4 };
   expect((await longhaul("prune")).lines()).toEqual([{ event: "pruned", tenant: null, trees: 0, runs: 0, entries: 0 }]);
   const all = { event: "counted", tenant: null, trees: 2, runs: 2, entries: 8 };
@@ -40,21 +39,24 @@ test("counts what is old enough, of all tenants or of one, and drops it when tol
 });
 
 test("everything is only of a tenant that is named, and only when it is meant", { timeout: 90_000 }, async () => {
-  for (const args of [
+  const mistakes = [
     ["--everything"],
     ["--everything", "--tenant", "acme"],
     ["--everything", "--tenant", "acme", "--yes", "--dry-run"],
     ["--yes"],
-  ])
-    expect(await longhaul("prune", ...args)).toMatchObject({ code: 2 });
+  ];
+  const told = await Promise.all(mistakes.map((args) => longhaul("prune", ...args)));
+  for (const result of told) expect(result).toMatchObject({ code: 2 });
 });
 
 test("everything of a tenant goes when nothing is under way, or when that is to be cancelled", {
   timeout: 90_000,
 }, async () => {
-  await hello("--tenant", "acme");
-  await longhaul("runs", "submit", "paid", "--tenant", "acme");
-  await longhaul("runs", "submit", "slow", "-i", "60000", "--tenant", "acme");
+  await Promise.all([
+    hello("--tenant", "acme"),
+    longhaul("runs", "submit", "paid", "--tenant", "acme"),
+    longhaul("runs", "submit", "slow", "-i", "60000", "--tenant", "acme"),
+  ]);
   const busy = await longhaul("prune", "--tenant", "acme", "--everything", "--yes", "--json");
   expect(busy.code).toBe(1);
   expect(busy.error().code).toBe("TENANT_BUSY");
@@ -66,9 +68,14 @@ test("everything of a tenant goes when nothing is under way, or when that is to 
 });
 
 test("an age that is none is refused, in the command and in the settings", { timeout: 90_000 }, async () => {
-  expect((await longhaul("prune", "--older-than", "a while", "--json")).error().code).toBe("DURATION_INVALID");
-  expect(await longhaul("prune", "--retention", "10 s")).toMatchObject({ code: 2 });
-  const shown = (await longhaul("doctor", "--retention", "7 days")).json<{ settings: { setting: string }[] }>();
+  const [unread, short, doctor] = await Promise.all([
+    longhaul("prune", "--older-than", "a while", "--json"),
+    longhaul("prune", "--retention", "10 s"),
+    longhaul("doctor", "--retention", "7 days"),
+  ]);
+  expect(unread.error().code).toBe("DURATION_INVALID");
+  expect(short).toMatchObject({ code: 2 });
+  const shown = doctor.json<{ settings: { setting: string }[] }>();
   expect(shown.settings.find(({ setting }) => setting === "retention")).toMatchObject({
     value: "7 days",
     source: "flag",
