@@ -1,5 +1,6 @@
 // What is worth doing now and then, by whoever gets to it: every worker does it, none of it matters if it is late.
 import { forgetAnswers, forgetRecentRuns } from "../store/answers.ts";
+import { forgetBatches } from "../store/batches.ts";
 import { abandonCalls } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
 import { forgetIdle, reconcile } from "../store/plans.ts";
@@ -30,6 +31,7 @@ export function chores(
   log: (level: "warn", message: string, fields: Record<string, unknown>) => void,
   flushTraffic: () => Promise<void>,
 ): Chore[] {
+  let forgotten: Date | null = null;
   return [
     { everyMs: TRAFFIC_MS, run: flushTraffic },
     { everyMs: 60 * MINUTE_MS, run: () => forgetMinutes(db) },
@@ -39,6 +41,13 @@ export function chores(
     { everyMs: IDLE_MS, run: () => forgetQuotas(db) },
     { everyMs: MINUTE_MS, run: () => untilFew(() => forgetAnswers(db, FORGET_BATCH)) },
     { everyMs: MINUTE_MS, run: () => untilFew(() => forgetRecentRuns(db, FORGET_BATCH)) },
+    {
+      everyMs: MINUTE_MS,
+      async run() {
+        do forgotten = await forgetBatches(db, forgotten, FORGET_BATCH);
+        while (forgotten !== null);
+      },
+    },
     {
       everyMs: MINUTE_MS,
       async run() {

@@ -20,6 +20,8 @@ export interface Attempts {
   readonly retryAtMs: number;
   /** Why it was put off; null after a failure. */
   readonly reason: string | null;
+  /** What a message must be addressed to that ends the pause early; null: only time does. */
+  readonly wake: string | null;
 }
 
 /** How a wait was opened: journaled, so that a replay opens the same. */
@@ -170,7 +172,8 @@ export class Replay {
     } else if (entry.kind === KIND.attempt) {
       const meta = metaOf(entry);
       const reason = meta["p"] === true ? String(meta["v"]) : null;
-      this.#attempts.set(key, { failed: meta["n"] as number, retryAtMs: meta["r"] as number, reason });
+      const wake = (meta["w"] as string | undefined) ?? null;
+      this.#attempts.set(key, { failed: meta["n"] as number, retryAtMs: meta["r"] as number, reason, wake });
     } else if (entry.kind === KIND.value) {
       this.#values.set(key, entry);
       if (PARTIAL_KEY.test(key)) this.#partial = entry;

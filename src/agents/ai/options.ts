@@ -27,6 +27,13 @@ export interface EmbedOptions {
   readonly batch?: number;
 }
 
+export interface BatchOptions {
+  /** Name of the step. Default: `batch` and the batcher's name. */
+  readonly name?: string;
+  /** What it is for, in a word: costs are shown by it. */
+  readonly feature?: string;
+}
+
 /** What `generateText` and its relatives take besides: `generateText({ model, prompt, ...ctx.ai })`. */
 export interface AiSettings {
   /** Fires when the run is stopped, or the branch has lost its race. */
