@@ -122,6 +122,12 @@ export const catalogue = {
     hint: "Look in the logs why workers die; then retry the run.",
     retryable: false,
   },
+  BATCH_TIMES_INVALID: {
+    status: 400,
+    message: "A call cannot wait {maxDelay} for others and be answered within {deadline}.",
+    hint: "Make `batch.deadline` later than `batch.maxDelay`, by an hour or more: a provider's batch takes its time.",
+    retryable: false,
+  },
   BATCH_TOO_LARGE: {
     status: 413,
     message: "{count} runs in one batch are too many.",

@@ -5,6 +5,8 @@ import type { RunNeeds } from "../domain/run-needs.ts";
 import type { Database } from "../store/database.ts";
 import { Answers } from "./answers.ts";
 import { BatchDesk } from "./batch/desk.ts";
+import { ModelBatches } from "./batch/remote/model-batches.ts";
+import { Wire } from "./batch/remote/wire.ts";
 import { Breakers } from "./breaker.ts";
 import { type ChatRequest, chatJob } from "./chat.ts";
 import { type EmbeddingReply, embeddingJob } from "./embedding.ts";
@@ -43,6 +45,8 @@ export class Gateway {
   readonly settings: GatewaySettings;
   /** Small tasks that go out together. */
   readonly batches: BatchDesk;
+  /** Calls that wait for providers' own batches. */
+  readonly modelBatches: ModelBatches;
   readonly #parts: Parts;
   readonly #providers: Providers;
   readonly #settlement: Settlement;
@@ -74,7 +78,9 @@ export class Gateway {
       breakers: this.#breakers,
       answers: this.#answers,
     };
+    this.modelBatches = new ModelBatches(this.#parts, new Wire(settings, env), env);
     this.batches = new BatchDesk({
+      serviceOf: this.modelBatches.serviceOf,
       ...{ db, clock, log, holdMs: settings.holdMs },
       chat: async (options, call) => (await this.chat({ options, stream: false }, call)).result,
     });

@@ -47,6 +47,7 @@ export interface ItemResult {
 /** What a run reads of its item. */
 export interface ItemView {
   readonly itemId: string;
+  readonly batcher: string;
   readonly state: "waiting" | "taken" | SettledState;
   readonly answer: string | null;
   readonly usage: TokenUsage;
@@ -152,6 +153,7 @@ export async function parkItem(db: Queryable, itemId: string): Promise<boolean> 
 
 interface ItemRow {
   readonly item_id: string;
+  readonly batcher: string;
   readonly state: ItemView["state"];
   readonly answer: string | null;
   readonly figures: string[];
@@ -163,7 +165,7 @@ const FIGURES = `array[input_tokens, output_tokens, cache_read_tokens, cache_wri
 /** How items stand; those that are not there are left out. */
 export async function readItems(db: Queryable, itemIds: readonly string[], settledOnly: boolean): Promise<ItemView[]> {
   const rows = await db.query<ItemRow>(
-    `select item_id, state, answer, price_confidence, ${FIGURES} from longhaul.batch_items
+    `select item_id, batcher, state, answer, price_confidence, ${FIGURES} from longhaul.batch_items
       where item_id = any($1::uuid[]) and (not $2 or state in ('done', 'failed', 'live'))`,
     [itemIds, settledOnly],
     "lh_read_items",
@@ -171,10 +173,10 @@ export async function readItems(db: Queryable, itemIds: readonly string[], settl
   return rows.map(viewOf);
 }
 
-function viewOf({ item_id, state, answer, figures, price_confidence }: ItemRow): ItemView {
+function viewOf({ item_id, batcher, state, answer, figures, price_confidence }: ItemRow): ItemView {
   const [input, output, cacheRead, cacheWrite, reasoning, nano, estInput, estOutput, estNano] = figures;
   return {
-    ...{ itemId: item_id, state, answer, confidence: price_confidence },
+    ...{ itemId: item_id, batcher, state, answer, confidence: price_confidence },
     usage: {
       inputTokens: Number(input),
       outputTokens: Number(output),

@@ -28,6 +28,10 @@ interface Step {
   readonly idempotencyKey: string;
 }
 
+export function itemIdOf({ idempotencyKey }: { readonly idempotencyKey: string }): string {
+  return v5(idempotencyKey, ITEMS);
+}
+
 /** @throws BATCHER_UNKNOWN, BATCH_ITEM_INVALID, BATCH_ANSWER_INVALID; what the batcher's call fails with */
 export async function batch(host: AiHost, batcher: string, item: unknown, options: BatchOptions): Promise<unknown> {
   const name = checkName("step", options.name ?? `batch ${batcher}`);
@@ -53,7 +57,7 @@ async function answered(
   feature: string | null,
 ): Promise<unknown> {
   const { batches, settings } = gatewayOf(host);
-  const itemId = v5(step.idempotencyKey, ITEMS);
+  const itemId = itemIdOf(step);
   let found = await batches.read(itemId);
   const call =
     found === null ? await enter(host, batching, payload, itemId, step, feature) : foundCall(host, batching, found);

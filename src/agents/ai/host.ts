@@ -6,6 +6,7 @@ import type { RunNeeds } from "../../domain/run-needs.ts";
 import type { Execution } from "../../engine/execution.ts";
 import type { Scope } from "../../engine/scope.ts";
 import type { BatchDesk } from "../../gateway/batch/desk.ts";
+import type { ModelBatches } from "../../gateway/batch/remote/model-batches.ts";
 import type { ChatRequest } from "../../gateway/chat.ts";
 import type { EmbeddingReply } from "../../gateway/embedding.ts";
 import type { Headroom } from "../../gateway/quota.ts";
@@ -22,6 +23,7 @@ export interface ModelGateway {
   embed(options: EmbeddingModelV3CallOptions, call: CallOptions): Promise<Performed<EmbeddingReply>>;
   quote(size: QuoteSize, attribution: Attribution, countsUsd: boolean): Promise<Quote>;
   readonly batches: BatchDesk;
+  readonly modelBatches: ModelBatches;
   preflight(needs: RunNeeds & { readonly tenant: string; readonly agent: string }): Promise<Headroom>;
 }
 

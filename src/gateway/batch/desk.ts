@@ -17,9 +17,11 @@ import {
 } from "../../store/batches.ts";
 import { type FlushParts, flushBatch } from "./flush.ts";
 import { ItemFollower } from "./follower.ts";
+import { RemoteDesk, type RemoteDeskOptions } from "./remote/desk.ts";
 import type { Batching } from "./roles.ts";
 
 export interface DeskOptions extends Omit<FlushParts, "leaseMs"> {
+  readonly serviceOf: RemoteDeskOptions["serviceOf"];
   readonly log: (level: "warn", message: string, fields?: Record<string, unknown>) => void;
   /** How long a batch stays with a process that is not heard of. Default 10 s. */
   readonly leaseMs?: number;
@@ -37,6 +39,7 @@ export class BatchDesk {
   readonly #parts: FlushParts;
   readonly #log: DeskOptions["log"];
   readonly #follower: ItemFollower;
+  readonly #remote: RemoteDesk;
   readonly #batchings = new Map<string, Batching>();
   /** Of this process since the last flush, by batcher and tenant. */
   readonly #entered = new Map<string, number>();
@@ -53,18 +56,23 @@ export class BatchDesk {
   /** Told which runs have been woken. */
   onTold: (runIds: readonly string[]) => void = () => undefined;
 
-  constructor({ log, leaseMs = LEASE_MS, ...parts }: DeskOptions) {
+  constructor({ log, serviceOf, leaseMs = LEASE_MS, ...parts }: DeskOptions) {
     this.#parts = { ...parts, leaseMs };
     this.#log = log;
     this.#follower = new ItemFollower(parts.db);
+    this.#remote = new RemoteDesk({ db: parts.db, serviceOf, log });
+    this.#remote.onTold = (runIds) => this.onTold(runIds);
   }
 
   /** What this process can flush; `flushes`: and does, also what others have left. */
   declare(build: string, batchings: readonly Batching[], flushes: boolean): void {
     this.#build = build;
     for (const batching of batchings) this.#batchings.set(batching.name, batching);
-    if (!flushes || this.#batchings.size === 0) return;
-    this.#look = setInterval(() => void this.#lookAfter(), LOOK_MS);
+    if (!flushes) return;
+    this.#look = setInterval(() => {
+      if (this.#batchings.size > 0) void this.#lookAfter();
+      this.#track(this.#remote.round());
+    }, LOOK_MS);
     this.#renew = setInterval(() => void this.#renewHeld(), this.#parts.leaseMs / 3).unref();
   }
 
@@ -119,6 +127,11 @@ export class BatchDesk {
     this.#timers.add(timer);
   }
 
+  /** An item of a provider's batch has been entered here. */
+  enteredRemote(): void {
+    this.#remote.attend();
+  }
+
   /** The item once it is settled; null when that takes longer. @throws the reason of the abort */
   follow(itemId: string, holdMs: number, abort: AbortSignal): Promise<ItemView | null> {
     return this.#follower.follow(itemId, holdMs, abort);
@@ -146,8 +159,12 @@ export class BatchDesk {
     const flushing = this.#flush(batching, tenant).catch((error) =>
       this.#log("warn", "a batch could not be flushed", { batcher: batching.name, error }),
     );
-    this.#flushing.add(flushing);
-    void flushing.finally(() => this.#flushing.delete(flushing));
+    this.#track(flushing);
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#flushing.add(work);
+    void work.finally(() => this.#flushing.delete(work));
   }
 
   async #flush(batching: Batching, tenant: string | null): Promise<void> {
