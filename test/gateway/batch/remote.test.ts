@@ -2,8 +2,8 @@
 import { generateText } from "ai";
 import { expect, test } from "vitest";
 import { agent } from "../../../src/index.ts";
-import { until } from "../../support/longhaul.ts";
 import { useAiStage } from "../../agents/ai/stage.ts";
+import { until } from "../../support/longhaul.ts";
 
 const stage = useAiStage();
 
@@ -47,7 +47,9 @@ test("calls of many runs are one batch at half the price, their runs sleep meanw
   const handle = await longhaul.submit(live, null);
   await handle.result();
   const [whole] = await callsOf([handle.runId]);
-  const batched = rows.find((row) => row.input_tokens === whole?.input_tokens && row.output_tokens === whole?.output_tokens);
+  const batched = rows.find(
+    (row) => row.input_tokens === whole?.input_tokens && row.output_tokens === whole?.output_tokens,
+  );
   expect(Number(batched?.nano_usd)).toBe(Math.ceil(Number(whole?.nano_usd) / 2));
 }, 120_000);
 
@@ -59,6 +61,20 @@ test("what is not answered at its deadline is asked live", async () => {
   expect(await handle.result()).toBe("at last");
   const rows = await callsOf([handle.runId]);
   expect(rows.map(({ state, source }) => `${state} ${source}`)).toEqual(["failed batch", "succeeded provider"]);
+}, 120_000);
+
+test("a batch of which nobody knows whether it was sent is found again, not paid twice", async () => {
+  stage.fake.behave({ reply: { text: "once" }, batches: { afterMs: 4_000 } });
+  const program = patient("unsure", "1 h");
+  const longhaul = await stage.aiWorker([program], { warmMs: 0 });
+  const handle = await longhaul.submit(program, "y");
+  const sent = "state = 'sent' and remote_id is not null";
+  await until(async () => (await stage.db.query(`select 1 from longhaul.batches where ${sent}`)).length > 0);
+  // As if the process had died before it heard the provider's answer.
+  await stage.db.query(`update longhaul.batches set remote_id = null, lease_until = clock_timestamp() where ${sent}`);
+  expect(await handle.result()).toBe("once");
+  expect(stage.fake.calls.filter(({ batch }) => batch != null)).toHaveLength(1);
+  expect(await callsOf([handle.runId])).toMatchObject([{ state: "succeeded", source: "batch" }]);
 }, 120_000);
 
 test("a deadline before the delay is refused", async () => {
