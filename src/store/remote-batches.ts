@@ -1,4 +1,5 @@
-// Statements about batches that providers hold: when each is looked at next, and what is overdue.
+// Statements about batches that providers hold: when each is looked at next, and what is overdue. `now()`, because no index is
+// searched for what changes within a statement.
 import type { Queryable } from "./database.ts";
 
 export interface RemoteBatch {
@@ -14,7 +15,7 @@ export interface RemoteBatch {
 export async function dueRemoteBatchers(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ batcher: string }>(
     `select distinct batcher from longhaul.batch_items
-      where deadline_at > clock_timestamp() and state in ('waiting', 'taken') and state = 'waiting' and due_at <= clock_timestamp()`,
+      where deadline_at > now() and state in ('waiting', 'taken') and state = 'waiting' and due_at <= now()`,
     [],
     "lh_due_remote",
   );
@@ -46,7 +47,7 @@ export function claimRemote(db: Queryable, leaseMs: number, limit: number): Prom
   return db.query<RemoteBatch>(
     `update longhaul.batches set lease_until = clock_timestamp() + $1::float8 * interval '1 millisecond', polls = polls + 1
       where batch_id = any(array(select b.batch_id from longhaul.batches b
-                                  where b.state <> 'closed' and b.lease_until < clock_timestamp() and left(b.batcher, 1) = '@'
+                                  where b.state <> 'closed' and b.lease_until < now() and left(b.batcher, 1) = '@'
                                   order by b.lease_until limit $2 for update skip locked))
       returning batch_id, batcher, state, remote_id, polls`,
     [leaseMs, limit],
@@ -68,7 +69,7 @@ export async function releaseOverdue(db: Queryable, limit: number): Promise<stri
     `with late as (
        update longhaul.batch_items i set state = 'live', batch_id = null
         where i.item_id = any(array(select x.item_id from longhaul.batch_items x
-                                     where x.deadline_at <= clock_timestamp() and x.state in ('waiting', 'taken')
+                                     where x.deadline_at <= now() and x.state in ('waiting', 'taken')
                                      order by x.deadline_at limit $1 for update skip locked))
        returning i.item_id, i.run_id, i.parked
      ), told as (
