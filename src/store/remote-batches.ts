@@ -14,8 +14,10 @@ export interface RemoteBatch {
 /** What has items that are due, among those that wait for a provider's batch. */
 export async function dueRemoteBatchers(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ batcher: string }>(
-    `select distinct batcher from longhaul.batch_items
-      where deadline_at > now() and state in ('waiting', 'taken') and state = 'waiting' and due_at <= now()`,
+    `with open as materialized (
+       select batcher, state, due_at from longhaul.batch_items
+        where deadline_at > now() and state in ('waiting', 'taken') order by deadline_at limit 100000
+     ) select distinct batcher from open where state = 'waiting' and due_at <= now()`,
     [],
     "lh_due_remote",
   );
