@@ -813,13 +813,13 @@ as $function$
 begin
   with gone as (
     update longhaul.calls c
-       set state = 'abandoned', closed_at = clock_timestamp(),
-           input_tokens  = case i.state when 'taken' then i.input_tokens + i.est_input when 'live' then 0 else coalesce(i.input_tokens, c.est_input) end,
-           output_tokens = case i.state when 'taken' then i.output_tokens + i.est_output when 'live' then 0 else coalesce(i.output_tokens, c.est_output) end,
-           nano_usd      = case i.state when 'taken' then i.nano_usd + i.est_nano_usd when 'live' then 0 else coalesce(i.nano_usd, c.est_nano_usd) end
-      from longhaul.calls o left join longhaul.batch_items i on i.item_id = o.call_id and o.epoch is null
-     where c.call_id = o.call_id and o.account_id = any(p_account) and o.state = 'open'
-       and c.account_id = any(p_account) and c.state = 'open' and (p_epoch is null or c.epoch < p_epoch)
+       set state = 'abandoned', closed_at = clock_timestamp(), (input_tokens, output_tokens, nano_usd) = (
+         -- an aggregate, so that there is one row, and no join that could read the whole table
+         select coalesce(max(case i.state when 'taken' then i.input_tokens + i.est_input when 'live' then 0 else i.input_tokens end), c.est_input),
+                coalesce(max(case i.state when 'taken' then i.output_tokens + i.est_output when 'live' then 0 else i.output_tokens end), c.est_output),
+                coalesce(max(case i.state when 'taken' then i.nano_usd + i.est_nano_usd when 'live' then 0 else i.nano_usd end), c.est_nano_usd)
+           from longhaul.batch_items i where i.item_id = c.call_id)
+     where c.account_id = any(p_account) and c.state = 'open' and (p_epoch is null or c.epoch < p_epoch)
     returning c.account_id, (c.input_tokens, c.output_tokens, c.nano_usd, 0)::longhaul.spend as cost
   )
   update longhaul.budget_accounts a set spent = longhaul.plus(a.spent, g.cost), calls = a.calls + g.n
