@@ -136,9 +136,9 @@ select x.run_id, x.seq, x.key, x.kind, x.n, x.place from (
     from longhaul.journal j where j.kind in (10, 11) and j.epoch > 0 and j.body !~ '^\{"n":\d+,"ms":\d+,"r":\d+,"p":true'
 ) x where x.n is distinct from x.place;
 
--- I20 backoff-is-kept: The attempt after a failed one is not recorded before the moment that the policy named.
+-- I20 backoff-is-kept: The attempt after a failed one is not recorded before the moment that the policy named, unless what was waited for came.
 select x.run_id, x.seq, x.key, x.at, x.not_before from (
-  select j.run_id, j.seq, j.key, j.at, to_timestamp(substring(lag(j.body) over w from '"r":(\d+)')::bigint / 1000.0) as not_before
+  select j.run_id, j.seq, j.key, j.at, case when lag(j.body) over w !~ '^\{"n":\d+,"ms":\d+,"r":\d+,"p":true,"w":' then to_timestamp(substring(lag(j.body) over w from '"r":(\d+)')::bigint / 1000.0) end as not_before
     from longhaul.journal j where j.kind in (10, 11) and j.epoch > 0 window w as (partition by j.run_id, j.key order by j.seq)
 ) x where x.at < x.not_before - interval '50 milliseconds';
 

@@ -1,5 +1,12 @@
 // What `import ... from "longhaul/ai"` gives: chat agents, tools, and the endpoint for `useChat`.
 
+export {
+  type AnyBatcher,
+  type Batcher,
+  type BatcherDefinition,
+  type BatchSizes,
+  batcher,
+} from "./agents/ai/batcher.ts";
 export { chatAgent } from "./agents/ai/chat/chat-agent.ts";
 export type { ChatAgentDefinition, ChatSettings, ChatTools } from "./agents/ai/chat/definition.ts";
 export type {
@@ -12,7 +19,15 @@ export type {
   SystemMessage,
   ToolMessage,
 } from "./agents/ai/chat/messages.ts";
-export type { AiSettings, EmbedOptions, ModelOptions, ToolOptions, ToolsOptions } from "./agents/ai/options.ts";
+export { type ModelBatcherDefinition, modelBatcher } from "./agents/ai/model-batcher.ts";
+export type {
+  AiSettings,
+  BatchOptions,
+  EmbedOptions,
+  ModelOptions,
+  ToolOptions,
+  ToolsOptions,
+} from "./agents/ai/options.ts";
 export {
   type CpuTool,
   type PlainTool,

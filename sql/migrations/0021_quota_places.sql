@@ -84,4 +84,4 @@ create table longhaul.chores (
   chore    text primary key,
   taken_at timestamptz not null default '-infinity'
 );
-insert into longhaul.chores (chore) values ('answers'), ('calls'), ('quotas');
+insert into longhaul.chores (chore) values ('answers'), ('batches'), ('calls'), ('quotas');

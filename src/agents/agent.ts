@@ -7,6 +7,7 @@ import { type DurationInput, durationMs } from "../domain/duration.ts";
 import { fail } from "../domain/errors.ts";
 import { checkName } from "../domain/key.ts";
 import type { RunNeeds } from "../domain/run-needs.ts";
+import { type AnyBatcher, checkBatchers } from "./ai/batcher.ts";
 import type { Agent, AgentConcurrency, AgentLimits, Band, Ctx } from "./ctx.ts";
 import { checkNeeds } from "./needs.ts";
 
@@ -30,6 +31,8 @@ export interface AgentDefinition<I extends StandardSchemaV1 | undefined, O> {
   readonly dedupe?: { readonly ttl: DurationInput };
   /** A run begins only when its model's limits have room for this. Until then it waits, and holds no slot. Default: it begins at once. */
   readonly needs?: RunNeeds;
+  /** What `ctx.batch` of its runs may use. */
+  readonly batchers?: readonly AnyBatcher[];
   readonly run: (ctx: Ctx, input: InputOf<I>) => Promise<O> | O;
 }
 
@@ -75,6 +78,7 @@ export function agent<const I extends StandardSchemaV1 | undefined = undefined, 
     band: definition.band ?? null,
     dedupe: definition.dedupe ?? null,
     needs: checkNeeds(definition.name, definition.needs),
+    batchers: checkBatchers(definition.name, definition.batchers),
     run: definition.run as Agent<SubmittedOf<I>, O>["run"],
   });
 }

@@ -16,10 +16,12 @@ import { performStep } from "../engine/step.ts";
 import { performTransaction } from "../engine/transaction.ts";
 import { ask, sleep, waitForSignal } from "../engine/wait.ts";
 import { viewBudget } from "../store/budget-view.ts";
+import { batch } from "./ai/batch.ts";
+import type { AnyBatcher } from "./ai/batcher.ts";
 import { embed } from "./ai/embed.ts";
 import { AI_HOST, type AiHost, type ModelGateway } from "./ai/host.ts";
 import { DurableModel } from "./ai/model.ts";
-import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
+import type { AiSettings, BatchOptions, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
 import { aiSettings } from "./ai/settings.ts";
 import type { StreamFailures } from "./ai/stream-failures.ts";
 import { durableTools } from "./ai/tools.ts";
@@ -131,6 +133,11 @@ export class Context implements Ctx {
   ): Promise<V extends string ? number[] : number[][]> {
     const vectors = await embed(this[AI_HOST](), model, typeof values === "string" ? [values] : values, options);
     return (typeof values === "string" ? vectors[0] : vectors) as V extends string ? number[] : number[][];
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the two overloads of the interface are told apart here
+  async batch(batcher: AnyBatcher | string, item: unknown, options: BatchOptions = {}): Promise<any> {
+    return batch(this[AI_HOST](), typeof batcher === "string" ? batcher : batcher.name, item, options);
   }
 
   get ai(): AiSettings {

@@ -8,7 +8,8 @@ import type { DurationInput } from "../domain/duration.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { RunNeeds } from "../domain/run-needs.ts";
 import type { TokenPart } from "../domain/tokens.ts";
-import type { AiSettings, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
+import type { AnyBatcher, Batcher } from "./ai/batcher.ts";
+import type { AiSettings, BatchOptions, EmbedOptions, ModelOptions, ToolsOptions } from "./ai/options.ts";
 
 /** Hard limits of one run. Running time counts, waiting is free. */
 export interface AgentLimits {
@@ -50,6 +51,7 @@ export interface Agent<In = unknown, Out = unknown> {
   readonly band: Band | null;
   readonly dedupe: { readonly ttl: DurationInput } | null;
   readonly needs: RunNeeds | null;
+  readonly batchers: readonly AnyBatcher[];
   readonly run: (ctx: Ctx, input: never) => Promise<Out> | Out;
   /** Never present: carries the type of the input. */
   readonly "~input"?: In;
@@ -167,6 +169,12 @@ export interface Ctx {
     values: V,
     options?: EmbedOptions,
   ): Promise<V extends string ? number[] : number[][]>;
+  /**
+   * One small task, answered together with those of other runs of the tenant, in one request. A step like any; it costs its share. The
+   * batcher is one of those that agents list, or its name.
+   */
+  batch<Item, Output>(batcher: Batcher<Item, Output>, item: Item, options?: BatchOptions): Promise<Output>;
+  batch<Output = unknown>(batcher: string, item: unknown, options?: BatchOptions): Promise<Output>;
   /** What the AI SDK's functions take besides: the run's signal, and ids that are the same in a replay. `...ctx.ai` */
   readonly ai: AiSettings;
   /** The user's SQL and the record of the step in one transaction: takes effect exactly once. */

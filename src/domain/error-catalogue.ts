@@ -92,6 +92,42 @@ export const catalogue = {
     hint: "The first answer holds. To decide anew, fork the run before the approval.",
     retryable: false,
   },
+  BATCHER_INVALID: {
+    status: 400,
+    message: "Batcher {batcher} is not usable: {problem}.",
+    hint: "Correct its declaration, in the call of batcher() or modelBatcher().",
+    retryable: false,
+  },
+  BATCHER_UNKNOWN: {
+    status: 404,
+    message: "There is no batcher {batcher} here.",
+    hint: "Known batchers: {known}. Check the name, or list the batcher in the `batchers` of its agent.",
+    retryable: false,
+  },
+  BATCH_ANSWER_INVALID: {
+    status: 502,
+    message: "The answer that batcher {batcher} got cannot be used for this item: {problem}.",
+    hint: "Say in its instructions what an output looks like, take another model, or put fewer items into one request (maxItems).",
+    retryable: true,
+  },
+  BATCH_ITEM_INVALID: {
+    status: 400,
+    message: "This cannot be an item of batcher {batcher}: {problem}.",
+    hint: "Give it plain data, small enough that many items fit into one request.",
+    retryable: false,
+  },
+  BATCH_LOST: {
+    status: 500,
+    message: "Every process that had this item in a batch has died before it was answered.",
+    hint: "Look in the logs why workers die; then retry the run.",
+    retryable: false,
+  },
+  BATCH_TIMES_INVALID: {
+    status: 400,
+    message: "A call cannot wait {maxDelay} for others and be answered within {deadline}.",
+    hint: "Make `batch.deadline` later than `batch.maxDelay`, by an hour or more: a provider's batch takes its time.",
+    retryable: false,
+  },
   BATCH_TOO_LARGE: {
     status: 413,
     message: "{count} runs in one batch are too many.",

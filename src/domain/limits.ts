@@ -77,6 +77,17 @@ export const DURATION_CHARS_MAX = 100;
 /** How long a draining worker lets its runs reach a step boundary. */
 export const DRAIN_MS = 30 * SECOND_MS;
 
+// Batches of small tasks.
+
+/** Items that one request may answer. */
+export const BATCH_ITEMS_MAX = 1_000;
+/** Encoded, in UTF-8 bytes: a larger one is no small task. */
+export const BATCH_ITEM_BYTES_MAX = 64 * KIB;
+/** Payload of one request. */
+export const BATCH_BYTES_MAX = 256 * KIB;
+/** How long an item may be made to wait for others. */
+export const BATCH_DELAY_MS_MAX = 10 * MINUTE_MS;
+
 // Plans.
 
 /** Runs in flight, unfinished runs, submits per minute of one tenant: what an int of the database holds. */

@@ -16,4 +16,6 @@ export const approvalKey = (approvalId: string): string => `approval:${approvalI
 export const childKey = (runId: string): string => `child:${runId}`;
 /** The child's id again. */
 export const childOf = (key: string): string => key.slice("child:".length);
+/** Tells a step that was put off that its item is answered. */
+export const itemKey = (itemId: string): string => `batch:${itemId}`;
 export const timerKey = (stepKey: string): string => `timer:${stepKey}`;

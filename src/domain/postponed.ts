@@ -12,10 +12,13 @@ export class Postponed {
   readonly untilMs: number;
   /** What is waited for, for people: `quota openai/gpt-5 (tokens per minute)`. */
   readonly reason: string;
+  /** A message to this address ends the wait early; null: only time does. */
+  readonly wake: string | null;
 
-  constructor(untilMs: number, reason: string) {
+  constructor(untilMs: number, reason: string, wake: string | null = null) {
     this.untilMs = untilMs;
     this.reason = reason;
+    this.wake = wake;
   }
 
   /** Also across copies of the package. */

@@ -3,6 +3,7 @@ import type { CallFacts, CallOutcome, OpenedCall } from "../domain/calls.ts";
 import { exceeded, type Refusal } from "../domain/exceeded.ts";
 import { Postponed } from "../domain/postponed.ts";
 import { NO_SPEND, type Spend, toUsd } from "../domain/usage.ts";
+import type { NewItem } from "../store/batches.ts";
 import {
   type Draw,
   type Drawn,
@@ -108,12 +109,31 @@ export class RunAccount {
    *
    * @throws BUDGET_EXCEEDED; Postponed while others of the tree have it set aside
    */
-  async open(facts: CallFacts): Promise<OpenedCall> {
+  open(facts: CallFacts): Promise<OpenedCall> {
+    return this.#open({ ...facts, callId: newId() });
+  }
+
+  /**
+   * The same for something that waits to be answered with others: it may take longer than this claim of the run, and is found again by the
+   * item's id.
+   */
+  openItem(facts: CallFacts, item: NewItem): Promise<OpenedCall> {
+    return this.#open({ ...facts, callId: item.itemId, item });
+  }
+
+  /** Closes the call of an item that was opened before, maybe in another process. */
+  foundItem(itemId: string): OpenedCall {
     this.#renew();
-    const call: NewCall = { ...facts, callId: newId() };
-    const need = facts.estimate;
-    if (this.limited && !(this.#known && !this.#hold.isOwed(need))) await this.#draw(need, call);
-    else await this.#openCovered(call);
+    return this.#closings.of(itemId, insideStep.getStore()?.key ?? null, this.#run.epoch);
+  }
+
+  async #open(call: NewCall): Promise<OpenedCall> {
+    this.#renew();
+    const need = call.estimate;
+    if (this.limited && (!this.#known || this.#hold.isOwed(need))) await this.#draw(need, call);
+    else if (call.item === undefined) await this.#openCovered(call);
+    else if (this.#known) await this.#send(call, covered);
+    else await this.#draw(need, call);
     this.#hold.opened(need);
     // The answer may have taken its time: nothing goes out for a run that somebody else has by now.
     const assured = this.#run.assured();
@@ -291,4 +311,9 @@ export class RunAccount {
 function asked(need: Spend, { dimension, asked: lacked }: Refusal): number {
   if (dimension === "wallMinutes") return lacked;
   return dimension === "usd" ? toUsd(need.nanoUsd) : need[dimension];
+}
+
+/** What has its cover in memory takes nothing. */
+function covered(): Draw {
+  return { need: NO_SPEND, want: NO_SPEND, first: false, blocker: null, keep: NO_SPEND };
 }

@@ -23,6 +23,8 @@ export interface Attempts {
   readonly retryAtMs: number;
   /** Why it was put off; null after a failure. */
   readonly reason: string | null;
+  /** What a message must be addressed to that ends the pause early; null: only time does. */
+  readonly wake: string | null;
 }
 
 /** How a wait was opened: journaled, so that a replay opens the same. */
@@ -173,7 +175,8 @@ export class Replay {
     } else if (entry.kind === KIND.attempt) {
       const meta = metaOf(entry);
       const reason = meta["p"] === true ? String(meta["v"]) : null;
-      const attempts = { failed: meta["n"] as number, retryAtMs: meta["r"] as number, reason };
+      const wake = (meta["w"] as string | undefined) ?? null;
+      const attempts = { failed: meta["n"] as number, retryAtMs: meta["r"] as number, reason, wake };
       this.#attempts = withEntry(this.#attempts, key, attempts);
     } else if (entry.kind === KIND.value) {
       this.#values = withEntry(this.#values, key, entry);

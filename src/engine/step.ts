@@ -118,6 +118,10 @@ interface Pause {
   readonly notBeforeMs?: number;
   /** Null: the pause after a failure. */
   readonly reason: string | null;
+  /** A message to this address ends it early. */
+  readonly wake?: string | null;
+  /** Attempts that have failed. */
+  readonly failed?: number;
 }
 
 /** The body was told to stop, and nothing was recorded. */
@@ -192,9 +196,12 @@ async function postpone(
   const untilMs = Number.isFinite(postponed.untilMs) ? Math.ceil(postponed.untilMs) : nowMs;
   const reason = clip(storable(String(postponed.reason)), WAIT_REASON_CHARS_MAX);
   const extras = extrasOf(execution, key, spec, { is: "postponed", untilMs, reason });
-  const meta = `"n":${number - 1},"ms":${ms},"r":${untilMs},"p":true`;
+  const failed = number - 1;
+  const { wake } = postponed;
+  const woken = wake === null ? "" : `,"w":${JSON.stringify(wake)}`;
+  const meta = `"n":${failed},"ms":${ms},"r":${untilMs},"p":true${woken}`;
   await execution.journal.append(KIND.attempt, key, meta, encodeValue(reason), extras);
-  return { is: "postponed", retryAtMs: untilMs, reason };
+  return { is: "postponed", retryAtMs: untilMs, reason, wake, failed };
 }
 
 /** Why a step may not begin, or null. */
@@ -275,12 +282,13 @@ function tooLate(
 
 /** A durable pause before the body runs again: short ones in place, long ones cost a row like any wait. */
 function backoff(execution: Execution, scope: Scope, key: string, pause: Pause): Promise<void> {
-  const { retryAtMs, notBeforeMs = 0, reason } = pause;
+  const { retryAtMs, notBeforeMs = 0, reason, wake = null, failed = 0 } = pause;
   if (notBeforeMs === 0 && retryAtMs <= execution.owner.clock.now()) return Promise.resolve();
   return new Promise((resolve) => {
     execution.waits.open({
       key: null,
-      address: `timer:retry:${key}`,
+      address: wake ?? `timer:retry:${key}`,
+      ...(wake === null ? {} : { early: { key, failed } }),
       scope,
       dueMs: retryAtMs,
       notBeforeMs,

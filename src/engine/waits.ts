@@ -1,6 +1,7 @@
 // Everything a run waits for at this moment: how it is resolved, by message or by time, and what the row says while the run sleeps.
 import { KIND } from "../domain/entry.ts";
 import { childKey, childOf, type Message } from "../domain/message.ts";
+import { encodeValue } from "../domain/value.ts";
 import type { WaitRow } from "../store/finish.ts";
 import type { Committer } from "./commit.ts";
 import type { RunJournal } from "./journal.ts";
@@ -26,6 +27,8 @@ export interface PendingWait {
   /** Waits of one group wake the run together, when the last is there; a bad child at once. */
   readonly group: string | null;
   readonly approvalId: string | null;
+  /** A backoff that a message may end: of this step, after so many failed attempts. That it did is recorded as an attempt put off till now. */
+  readonly early?: { readonly key: string; readonly failed: number };
   readonly resolve: (resolution: Resolution) => void;
 }
 
@@ -210,12 +213,19 @@ export class Waits {
     const value = await this.#run.values.ofMessage(message.body, message.blob);
     const meta = `"by":"message"`;
     const entry =
-      message.blob === null
-        ? journal.compose(KIND.received, wait.key, meta, message.body ?? "null")
-        : { kind: KIND.received, key: wait.key, body: `{${meta},"m":${message.body ?? "null"}}`, blob: message.blob };
+      wait.early !== undefined
+        ? this.#early(wait.early, wait.label)
+        : message.blob === null
+          ? journal.compose(KIND.received, wait.key, meta, message.body ?? "null")
+          : { kind: KIND.received, key: wait.key, body: `{${meta},"m":${message.body ?? "null"}}`, blob: message.blob };
     await journal.add(entry, { consumed: [message.seq] });
     this.#resolve(wait, { by: "message", value });
     await nextTurn();
+  }
+
+  #early({ key, failed }: NonNullable<PendingWait["early"]>, reason: string) {
+    const meta = `"n":${failed},"ms":0,"r":${Math.floor(this.#run.owner.clock.now())},"p":true`;
+    return this.#run.journal.compose(KIND.attempt, key, meta, encodeValue(reason));
   }
 
   async #timeUp(wait: Open): Promise<void> {

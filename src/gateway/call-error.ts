@@ -28,7 +28,8 @@ const NOT_FROM_HERE = ["PROVIDER_KEY_MISSING", "PROVIDER_PACKAGE_MISSING", "PROV
 /** `attempts` in the order in which they were made, at least one; the last one decides the code, `details` has them all. */
 export function callError(attempts: readonly [FailedAttempt, ...FailedAttempt[]], cause?: unknown): LonghaulError {
   // Nobody was asked: our own error says better what is missing here, and what to do about it.
-  if (attempts.length === 1 && NOT_FROM_HERE.some((code) => isLonghaulError(cause, code))) return cause as LonghaulError;
+  if (attempts.length === 1 && NOT_FROM_HERE.some((code) => isLonghaulError(cause, code)))
+    return cause as LonghaulError;
   const last = attempts.at(-1) ?? attempts[0];
   const { target, failure } = last;
   const model = `${target.provider}/${target.model}`;

@@ -1,8 +1,12 @@
 // The gateway of one process: every model call passes here, from agents' runs, from the HTTP endpoint, or from a program of its own.
 import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
+import type { Attribution } from "../domain/model-call.ts";
 import type { RunNeeds } from "../domain/run-needs.ts";
 import type { Database } from "../store/database.ts";
 import { Answers } from "./answers.ts";
+import { BatchDesk } from "./batch/desk.ts";
+import { ModelBatches } from "./batch/remote/model-batches.ts";
+import { Wire } from "./batch/remote/wire.ts";
 import { Breakers } from "./breaker.ts";
 import { type ChatRequest, chatJob } from "./chat.ts";
 import { type EmbeddingReply, embeddingJob } from "./embedding.ts";
@@ -18,6 +22,7 @@ import { perform } from "./perform.ts";
 import { Prices } from "./prices.ts";
 import { Providers } from "./providers.ts";
 import { type Headroom, Quotas } from "./quota.ts";
+import { type Quote, type QuoteSize, quoteOf } from "./quote.ts";
 import { refusingWaiter } from "./refusing-waiter.ts";
 import type { ChatReply } from "./reply.ts";
 import type { CallOptions, Job, Payer, Performed, Waiter } from "./roles.ts";
@@ -41,6 +46,10 @@ export interface GatewayOptions {
 
 export class Gateway {
   readonly settings: GatewaySettings;
+  /** Small tasks that go out together. */
+  readonly batches: BatchDesk;
+  /** Calls that wait for providers' own batches. */
+  readonly modelBatches: ModelBatches;
   readonly #parts: Parts;
   readonly #providers: Providers;
   readonly #settlement: Settlement;
@@ -74,6 +83,12 @@ export class Gateway {
       breakers: this.#breakers,
       answers: this.#answers,
     };
+    this.modelBatches = new ModelBatches(this.#parts, new Wire(settings, env), env);
+    this.batches = new BatchDesk({
+      serviceOf: this.modelBatches.serviceOf,
+      ...{ db, clock, log, holdMs: settings.holdMs },
+      chat: async (options, call) => (await this.chat({ options, stream: false }, call)).result,
+    });
   }
 
   /** A chat call, in one piece or as a stream. @throws as `perform` does */
@@ -145,9 +160,15 @@ export class Gateway {
     return this.#upkeep.look();
   }
 
+  /** What a call of this size may cost. @throws MODEL_UNKNOWN, MODEL_ROUTE_INVALID, PRICE_UNKNOWN */
+  async quote(size: QuoteSize, attribution: Attribution, countsUsd: boolean): Promise<Quote> {
+    await this.#experience.ready();
+    return quoteOf(this.#parts, size, attribution, countsUsd);
+  }
+
   /** Sends what is still to be told. */
   async close(): Promise<void> {
-    await this.#upkeep.close();
+    await Promise.all([this.#upkeep.close(), this.batches.close()]);
     await Promise.all([this.#ledger.close(), this.#quotas.close(), this.#answers.close()]);
     await Promise.all([this.#settlement.flush(), this.#experience.close()]);
   }

@@ -1,5 +1,6 @@
 // What the gateway's tables need now and then, with or without workers: one process of the installation does it for all.
 import { forgetAnswers, forgetRecentRuns } from "../store/answers.ts";
+import { forgetBatches } from "../store/batches.ts";
 import { abandonCalls } from "../store/calls.ts";
 import { type ChoreName, takeChores } from "../store/chores.ts";
 import type { Database } from "../store/database.ts";
@@ -33,7 +34,14 @@ const CHORES: readonly {
       await untilFew(() => forgetRecentRuns(db, BATCH));
     },
   },
+  { name: "batches", everyMs: MINUTE_MS, run: forgetAllBatches },
 ];
+
+async function forgetAllBatches(db: Database): Promise<void> {
+  let forgotten: Date | null = null;
+  do forgotten = await forgetBatches(db, forgotten, BATCH);
+  while (forgotten !== null);
+}
 
 export class Upkeep {
   readonly #options: UpkeepOptions;

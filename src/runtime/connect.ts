@@ -1,5 +1,6 @@
 // Opens an installation: a database (given or embedded), its schema, and, if asked for, a worker in this process.
 import type { ChildProcess } from "node:child_process";
+import { batchersOf } from "../agents/ai/batcher.ts";
 import { closeThreads } from "../agents/cpu.ts";
 import type { AnyAgent } from "../agents/ctx.ts";
 import { toProgram } from "../agents/program.ts";
@@ -198,9 +199,16 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       clock,
       agent: (name) => findAgent(agents, name),
     };
+    installation.gateway.batches.onTold = (runIds) => {
+      for (const runId of runIds) {
+        doorbell.ring("ready", runId);
+        doorbell.ring("inbox", runId);
+      }
+    };
+    const wanted = options.worker ?? agents.size > 0;
+    installation.gateway.batches.declare(build, batchersOf(agents.values()), wanted !== false);
     await doorbell.open();
     if (await declarePlans(db, plans)) wakeWorkers(installation);
-    const wanted = options.worker ?? agents.size > 0;
     if (wanted === false) return new LonghaulProcess(installation, null, stopDatabase);
     const chosen = wanted === true ? {} : wanted;
     const id = chosen.workerId ?? newId();

@@ -3,12 +3,15 @@ import type { BudgetDimension } from "../domain/budget.ts";
 import type { CallFacts, CallOutcome } from "../domain/calls.ts";
 import type { Refusal } from "../domain/exceeded.ts";
 import { NANO_PER_USD, NO_SPEND, type Spend } from "../domain/usage.ts";
+import { itemJson, type NewItem } from "./batches.ts";
 import type { Queryable } from "./database.ts";
 import { readSpend, spendValue, whole, wholeNano } from "./spend.ts";
 
 /** A call with its id: made by the caller, so that a repeat after an unknown commit finds the first try. */
 export interface NewCall extends CallFacts {
   readonly callId: string;
+  /** What begins to wait with it, in the same commit: the call then belongs to no claim, and outlives the sleep of its run. */
+  readonly item?: NewItem;
 }
 
 /** Who pays: a run, in the hands of the worker that asks. */
@@ -70,6 +73,7 @@ const OPEN_CALL = `select ${DRAWN} from longhaul.open_call($1::jsonb, $2, $3, $4
 const OPEN_CALLS = `select ${DRAWN} from unnest($1::text[], $2::text[]) with ordinality c(call, need, place)
   cross join lateral longhaul.open_call(c.call::jsonb, $3, null, null, c.need::longhaul.spend, c.need::longhaul.spend, $4, null, $5::longhaul.spend) d
   order by c.place`;
+const OPEN_ITEM = `select ${DRAWN} from longhaul.open_item($1::jsonb, $2, $3, $4, $5::longhaul.spend, $6::longhaul.spend, $7, $8, $9::longhaul.spend, $10::jsonb) d`;
 const TAKE_HOLD = `select ${DRAWN} from longhaul.take_hold($1, $2, $3, $4::longhaul.spend, $5::longhaul.spend, $6, $7, $8::longhaul.spend) d`;
 
 interface DrawnRow {
@@ -90,7 +94,8 @@ interface DrawnRow {
 /** Opens a run's call, before it goes out, and draws what its estimate needs: one commit. Safe to repeat. */
 export async function openRunCall(db: Queryable, payer: RunPayer, call: NewCall, draw: Draw): Promise<Drawn> {
   const values = [callJson(call), payer.runId, payer.workerId, payer.epoch, ...drawValues(draw)];
-  return drawn(await db.query<DrawnRow>(OPEN_CALL, values, "lh_open_call"));
+  if (call.item === undefined) return drawn(await db.query<DrawnRow>(OPEN_CALL, values, "lh_open_call"));
+  return drawn(await db.query<DrawnRow>(OPEN_ITEM, [...values, itemJson(call.item)], "lh_open_item"));
 }
 
 /** A call of a run, in the hands of a worker, that needs nothing more from a budget. */

@@ -2,7 +2,7 @@
 import type { Queryable } from "./database.ts";
 
 /** As the migrations name them. */
-export type ChoreName = "answers" | "calls" | "quotas";
+export type ChoreName = "answers" | "batches" | "calls" | "quotas";
 
 /** Takes on those that are due. Waits for nobody; one whose taker dies is due again after its time. */
 export async function takeChores(

@@ -51,8 +51,16 @@ const asker = (budget?: { usd: number }) =>
 beforeAll(async () => {
   fake = await startFakeProvider();
   const [agentFile = "", deskFile = "", configFile = ""] = BLOCKS;
-  project = testProject({ "longhaul.config.ts": configFile, "agents/researcher.ts": agentFile, "agents/desk.ts": deskFile });
-  const opened = await openProject({ cwd: project.root, modules: { longhaul, "longhaul/openai-agents": openaiAgents }, agents: ["./agents"] });
+  project = testProject({
+    "longhaul.config.ts": configFile,
+    "agents/researcher.ts": agentFile,
+    "agents/desk.ts": deskFile,
+  });
+  const opened = await openProject({
+    cwd: project.root,
+    modules: { longhaul, "longhaul/openai-agents": openaiAgents },
+    agents: ["./agents"],
+  });
   written = opened.gateway ?? {};
   [desk, researcher] = (await opened.agents()).map(({ agent }) => agent) as [longhaul.AnyAgent, longhaul.AnyAgent];
   const { openai, anthropic, local } = written.providers as Record<string, object>;

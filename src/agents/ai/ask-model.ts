@@ -2,6 +2,7 @@
 import type { LanguageModelV3CallOptions, LanguageModelV3StreamPart } from "@ai-sdk/provider";
 import { performStep } from "../../engine/step.ts";
 import { type ChatReply, partsOf } from "../../gateway/reply.ts";
+import { askInBatch } from "./batch-model.ts";
 import { callOptions } from "./call-context.ts";
 import { type AiHost, gatewayOf } from "./host.ts";
 import { type ModelRecord, recordOf, shownPart } from "./model-record.ts";
@@ -51,27 +52,30 @@ export async function askModel(host: AiHost, question: Question): Promise<ModelR
       const own = host.scope.abort;
       const abort = abortSignal === undefined ? own : AbortSignal.any([own, abortSignal]);
       let streamed = false;
-      const performed = await gateway.chat(
-        {
-          options: request,
-          stream,
-          onPart: (part, attempt) => {
-            const shown = shownPart(part);
-            if (shown !== null) {
-              streamed = true;
-              step.stream.write(shown);
-            }
-            live?.show(part, attempt.number);
+      const batched = options.batch === undefined ? null : await askInBatch(host, model, request, step, options);
+      const performed =
+        batched ??
+        (await gateway.chat(
+          {
+            options: request,
+            stream,
+            onPart: (part, attempt) => {
+              const shown = shownPart(part);
+              if (shown !== null) {
+                streamed = true;
+                step.stream.write(shown);
+              }
+              live?.show(part, attempt.number);
+            },
+            onReset: () => {
+              if (live?.shown === true) return false;
+              streamed = false;
+              step.stream.reset();
+              return true;
+            },
           },
-          onReset: () => {
-            if (live?.shown === true) return false;
-            streamed = false;
-            step.stream.reset();
-            return true;
-          },
-        },
-        callOptions(host, model, step, abort, options),
-      );
+          callOptions(host, model, step, abort, options),
+        ));
       if (!streamed) showWhole(performed.result, (part) => step.stream.write(part));
       return recordOf(performed, step.idempotencyKey, host.execution.owner.clock.now());
     },

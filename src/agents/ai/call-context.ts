@@ -1,5 +1,6 @@
 // What a run tells the gateway with each of its calls: who asks, who pays, who waits, and when to stop.
 import { durationMs } from "../../domain/duration.ts";
+import type { Attribution } from "../../domain/model-call.ts";
 import { Postponed } from "../../domain/postponed.ts";
 import type { RunAccount } from "../../engine/account.ts";
 import type { CallOptions, Payer } from "../../gateway/roles.ts";
@@ -14,17 +15,10 @@ export function callOptions(
   abort: AbortSignal,
   { feature, cache, coalesce }: Pick<ModelOptions & EmbedOptions, "feature" | "cache" | "coalesce">,
 ): CallOptions {
-  const { claim, runId, account } = host.execution;
+  const { account } = host.execution;
   return {
     model,
-    attribution: {
-      tenant: claim.tenant_id,
-      runId,
-      rootId: claim.root_id,
-      step: step.idempotencyKey.slice(runId.length + 1),
-      agent: claim.agent,
-      feature: feature ?? null,
-    },
+    attribution: attributionOf(host, step, feature ?? null),
     abort,
     payer: payerOf(account),
     waiter: {
@@ -35,6 +29,19 @@ export function callOptions(
     callKey: step.idempotencyKey,
     cacheMs: cache === undefined ? null : durationMs(cache),
     ...(coalesce === undefined ? {} : { coalesce }),
+  };
+}
+
+/** Who asks, and for what. */
+export function attributionOf(
+  { execution: { claim, runId } }: AiHost,
+  step: { readonly idempotencyKey: string },
+  feature: string | null,
+): Attribution {
+  return {
+    ...{ tenant: claim.tenant_id, runId, rootId: claim.root_id },
+    step: step.idempotencyKey.slice(runId.length + 1),
+    ...{ agent: claim.agent, feature },
   };
 }
 

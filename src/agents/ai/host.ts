@@ -1,12 +1,16 @@
 // What the verbs for models and tools need of the ctx they belong to.
 import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
 import { fail } from "../../domain/errors.ts";
+import type { Attribution } from "../../domain/model-call.ts";
 import type { RunNeeds } from "../../domain/run-needs.ts";
 import type { Execution } from "../../engine/execution.ts";
 import type { Scope } from "../../engine/scope.ts";
+import type { BatchDesk } from "../../gateway/batch/desk.ts";
+import type { ModelBatches } from "../../gateway/batch/remote/model-batches.ts";
 import type { ChatRequest } from "../../gateway/chat.ts";
 import type { EmbeddingReply } from "../../gateway/embedding.ts";
 import type { Headroom } from "../../gateway/quota.ts";
+import type { Quote, QuoteSize } from "../../gateway/quote.ts";
 import type { ChatReply } from "../../gateway/reply.ts";
 import type { CallOptions, Performed } from "../../gateway/roles.ts";
 import type { Ctx } from "../ctx.ts";
@@ -17,6 +21,9 @@ export interface ModelGateway {
   readonly settings: { readonly holdMs: number };
   chat(request: ChatRequest, options: CallOptions): Promise<Performed<ChatReply>>;
   embed(options: EmbeddingModelV3CallOptions, call: CallOptions): Promise<Performed<EmbeddingReply>>;
+  quote(size: QuoteSize, attribution: Attribution, countsUsd: boolean): Promise<Quote>;
+  readonly batches: BatchDesk;
+  readonly modelBatches: ModelBatches;
   preflight(needs: RunNeeds & { readonly tenant: string; readonly agent: string }): Promise<Headroom>;
 }
 

@@ -10,6 +10,7 @@ import { hashInput } from "../../domain/hash.ts";
 import { callIdentity } from "../../gateway/call-identity.ts";
 import { partsOf } from "../../gateway/reply.ts";
 import { askModel, type Question } from "./ask-model.ts";
+import { batchTimes } from "./batch-model.ts";
 import { type AiHost, gatewayOf } from "./host.ts";
 import { LiveStream } from "./live-stream.ts";
 import type { ModelRecord } from "./model-record.ts";
@@ -29,6 +30,7 @@ export class DurableModel implements LanguageModelV3 {
   /** @throws GATEWAY_MISSING */
   constructor(host: AiHost, model: string, options: ModelOptions) {
     gatewayOf(host);
+    if (options.batch !== undefined) batchTimes(options.batch);
     this.modelId = model;
     this.#host = host;
     this.#options = options;

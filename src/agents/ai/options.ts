@@ -13,6 +13,14 @@ export interface ModelOptions {
   /** Share the answer of an identical call in flight, also of another worker. Default: where `cache` is set. */
   readonly coalesce?: boolean;
   /**
+   * It can wait for hours: it goes out with others in the provider's own batch, at about half the price and beside its usual limits, while the
+   * run sleeps as a row. OpenAI's models; others are asked at once. What no batch has answered at its `deadline` is asked live.
+   */
+  readonly batch?: {
+    /** How long it waits for others. Default 1 min. */ readonly maxDelay?: DurationInput;
+    /** Default 24 h. */ readonly deadline?: DurationInput;
+  };
+  /**
    * `streamText` sees the model's words as they come, before they are recorded. Default: it sees a reply when it is recorded, while whoever
    * streams the run sees every word at once. With it, an attempt that broke off after something was seen cannot be replaced (PARTIAL_STREAM).
    */
@@ -25,6 +33,13 @@ export interface EmbedOptions {
   readonly cache?: DurationInput;
   /** Values in one request, and one step. Default 100. */
   readonly batch?: number;
+}
+
+export interface BatchOptions {
+  /** Name of the step. Default: `batch` and the batcher's name. */
+  readonly name?: string;
+  /** What it is for, in a word: costs are shown by it. */
+  readonly feature?: string;
 }
 
 /** What `generateText` and its relatives take besides: `generateText({ model, prompt, ...ctx.ai })`. */
