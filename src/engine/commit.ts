@@ -1,12 +1,12 @@
 // The worker's way to the journal: batches the writes of all its runs, and finds out what became of a write whose answer was lost.
 
 import { APPEND_BYTES_MAX } from "../domain/limits.ts";
+import { Batcher } from "../store/batch.ts";
 import { type Account, type Closing, closeCalls, type Opening, openRunCalls } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { readFinished, type Settle, type SettleVerdict, settleRuns } from "../store/finish.ts";
 import { type Append, appendEntries, appendWith, type Extras, readTails } from "../store/journal.ts";
-import { Batcher } from "./batch.ts";
 import { pause } from "./timing.ts";
 
 /** What a write tells about the run: still ours, whether it is to be cancelled, how far its inbox reaches. */

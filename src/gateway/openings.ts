@@ -1,5 +1,6 @@
 // Calls outside of runs that are opened at the same time go in one commit, those of one budget together: they all draw on its row, and
 // one after the other each would wait for the disk behind all those before it.
+import { Batcher } from "../store/batch.ts";
 import { type Drawn, type NewCall, openCalls } from "../store/calls.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
@@ -10,16 +11,10 @@ const CALLS_MAX = 100;
 const UNDER_WAY_MAX = 1;
 const UNDER_WAY_FREE_MAX = 3;
 
-interface Waiting {
-  readonly call: NewCall;
-  readonly resolve: (drawn: Drawn) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 interface Line {
-  readonly budgetId: string | null;
-  waiting: Waiting[];
-  underWay: number;
+  readonly batcher: Batcher<NewCall, Drawn>;
+  /** Calls that have not been answered. */
+  open: number;
 }
 
 export class Openings {
@@ -30,42 +25,25 @@ export class Openings {
     this.#db = db;
   }
 
-  /** As `openCalls` does it. One that finds nothing under way goes at once. */
-  open(call: NewCall, budgetId: string | null): Promise<Drawn> {
-    const line = this.#lines.get(budgetId) ?? { budgetId, waiting: [], underWay: 0 };
+  /** As `openCalls` does it. One that finds nothing under way goes at once; one that the database will not take fails alone. */
+  async open(call: NewCall, budgetId: string | null): Promise<Drawn> {
+    const line = this.#lines.get(budgetId) ?? { batcher: this.#batcherOf(budgetId), open: 0 };
     this.#lines.set(budgetId, line);
-    return new Promise((resolve, reject) => {
-      line.waiting.push({ call, resolve, reject });
-      this.#send(line);
-    });
-  }
-
-  #send(line: Line): void {
-    if (line.waiting.length === 0) {
-      if (line.underWay === 0) this.#lines.delete(line.budgetId);
-      return;
-    }
-    if (line.underWay >= (line.budgetId === null ? UNDER_WAY_FREE_MAX : UNDER_WAY_MAX)) return;
-    line.underWay += 1;
-    void this.#together(line.waiting.splice(0, CALLS_MAX), line.budgetId).finally(() => {
-      line.underWay -= 1;
-      this.#send(line);
-    });
-  }
-
-  /** Never rejects. A call that the database will not take fails alone. */
-  async #together(calls: readonly Waiting[], budgetId: string | null): Promise<void> {
+    line.open += 1;
     try {
-      const drawn = await openCalls(
-        this.#db,
-        calls.map(({ call }) => call),
-        budgetId,
-      );
-      for (const [place, { resolve }] of calls.entries()) resolve(drawn[place] ?? { verdict: "lost" });
-    } catch (error) {
-      if (calls.length === 1 || isConnectionLost(error) || isRetryable(error))
-        for (const { reject } of calls) reject(error);
-      else await Promise.all(calls.map((one) => this.#together([one], budgetId)));
+      return await line.batcher.add(call);
+    } finally {
+      line.open -= 1;
+      if (line.open === 0) this.#lines.delete(budgetId);
     }
+  }
+
+  #batcherOf(budgetId: string | null): Batcher<NewCall, Drawn> {
+    return new Batcher({
+      send: (calls) => openCalls(this.#db, calls, budgetId),
+      itemsMax: CALLS_MAX,
+      inFlightMax: budgetId === null ? UNDER_WAY_FREE_MAX : UNDER_WAY_MAX,
+      isShared: (error) => isConnectionLost(error) || isRetryable(error),
+    });
   }
 }

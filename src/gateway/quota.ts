@@ -1,15 +1,16 @@
 // Quotas of the providers, as one process uses them: a call asks once, and goes, or learns the moment at which it may go.
 import { randomUUID } from "node:crypto";
 import { fail } from "../domain/errors.ts";
+import { Batcher } from "../store/batch.ts";
 import type { Database } from "../store/database.ts";
-import { isConnectionLost, isUnsent } from "../store/driver-errors.ts";
+import { isConnectionLost, isRetryable, isUnsent } from "../store/driver-errors.ts";
 import {
   blockQuota,
   declareQuotas,
   type QuotaAnswerRow,
   type QuotaAsk,
   quotaHeadroom,
-  reserveQuota,
+  reserveQuotas,
   type Told,
 } from "../store/quotas.ts";
 import { learnedPace } from "./pace.ts";
@@ -44,6 +45,15 @@ export interface Headroom {
   readonly blocking: string | null;
 }
 
+/** What one call asks; how long slots last, and whether there is news, is said with the statement. */
+type Ask = Omit<QuotaAsk, "slotMs" | "horizonMs" | "news">;
+
+/** Calls of one statement, which keeps the rows of their quotas locked; and statements under way: those of one quota wait for each other. */
+const TOGETHER = {
+  itemsMax: 64,
+  inFlightMax: 2,
+  isShared: (error: unknown) => isConnectionLost(error) || isRetryable(error),
+};
 const SLOT_MS = 60_000;
 const HORIZON_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -61,6 +71,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
   readonly #slots: SlotKeeper;
   readonly #blocks = new Map<string, Promise<unknown>>();
   readonly #places: Places;
+  readonly #asks: Batcher<Ask, QuotaAnswerRow>;
   #declaring: Promise<void> | null = null;
 
   constructor(options: QuotasOptions) {
@@ -70,6 +81,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
     this.#plans = new QuotaPlans(options.providers, this.#minuteMs);
     this.#slots = new SlotKeeper(options.db, this.#slotMs);
     this.#places = new Places(options.db);
+    this.#asks = new Batcher({ ...TOGETHER, send: (asks) => this.#askTogether(asks) });
   }
 
   /**
@@ -148,18 +160,9 @@ export class Quotas implements Omit<Limiter, "observe"> {
     plan: QuotaPlan,
     ask: Pick<QuotaAsk, "callKey" | "amounts" | "book" | "holder">,
   ): Promise<QuotaAnswerRow> {
-    const horizonMs = this.#options.horizonMs ?? HORIZON_MS;
     const { target, keys, declared } = plan;
     try {
-      return await this.#declared(plan, () =>
-        this.#riding((told, news) =>
-          reserveQuota(
-            this.#options.db,
-            { ...ask, ...{ target, keys, declared, slotMs: this.#slotMs, horizonMs, news } },
-            told,
-          ),
-        ),
-      );
+      return await this.#declared(plan, () => this.#asks.add({ ...ask, target, keys, declared }));
     } catch (error) {
       // It may have been let through, and nobody will ever say that it is over.
       if (isConnectionLost(error) && !isUnsent(error)) this.#freeSlots(plan, ask.holder, null);
@@ -168,19 +171,27 @@ export class Quotas implements Omit<Limiter, "observe"> {
   }
 
   /** Sends with what is to be told riding along: if that is what the database will not hear, then without. */
-  async #riding(send: (told: Told | null, news: boolean) => Promise<QuotaAnswerRow>): Promise<QuotaAnswerRow> {
+  async #askTogether(asks: readonly Ask[]): Promise<QuotaAnswerRow[]> {
     const { settlement } = this.#options;
     const news = settlement.wantsNews;
     const told = settlement.ride();
     try {
-      const row = await send(told, news);
+      const rows = await this.#send(asks, told, news);
       settlement.arrived();
-      if (row.sick !== null) settlement.onNews(row.sick);
-      return row;
+      const sick = rows[0]?.sick ?? null;
+      if (sick !== null) settlement.onNews(sick);
+      return rows;
     } catch (error) {
       if (told === null || settlement.putBack(told, error) === "kept") throw error;
-      return send(null, false);
+      return this.#send(asks, null, false);
     }
+  }
+
+  #send(asks: readonly Ask[], told: Told | null, news: boolean): Promise<QuotaAnswerRow[]> {
+    const { db, horizonMs = HORIZON_MS } = this.#options;
+    const terms = { slotMs: this.#slotMs, horizonMs, news };
+    const [first, ...others] = asks.map((ask) => ({ ...ask, ...terms }));
+    return first === undefined ? Promise.resolve([]) : reserveQuotas(db, [first, ...others], told);
   }
 
   /** Asks; declares the quotas first, and again if the database has lost them. */

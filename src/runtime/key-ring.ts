@@ -1,8 +1,8 @@
 // The keys in use, known by heart: a request costs no query, and a key that was revoked opens nothing a second later.
 import { parseApiKey } from "../domain/api-key.ts";
 import { fail } from "../domain/errors.ts";
-import { Batcher } from "../engine/batch.ts";
 import { pause } from "../engine/timing.ts";
+import { Batcher } from "../store/batch.ts";
 import type { Database } from "../store/database.ts";
 import { readHeldKeys, touchKeys } from "../store/keys.ts";
 import { answering } from "./installation.ts";

@@ -88,7 +88,7 @@ const RESERVE = `select a.*, case when $14 then coalesce(longhaul.sick_targets()
     $10::text[], $11::float8[], $12::float8[], $13::jsonb) a`;
 
 /** Lets one call go, or says when. */
-export async function reserveQuota(db: Queryable, ask: QuotaAsk, told: Told | null): Promise<QuotaAnswerRow> {
+async function reserveQuota(db: Queryable, ask: QuotaAsk, told: Told | null): Promise<QuotaAnswerRow> {
   // What concerns the same rows goes into the same update of them.
   const own = told?.costs?.filter(({ key }) => ask.keys.includes(key)) ?? [];
   const rest = told === null ? null : withoutCosts(told, own);
@@ -103,6 +103,26 @@ export async function reserveQuota(db: Queryable, ask: QuotaAsk, told: Told | nu
   const [row] = await repeated(() => db.query<QuotaAnswerRow>(RESERVE, values, "lh_reserve_quota"));
   if (row === undefined) throw new Error("reserve_quota gave no row");
   return row;
+}
+
+const RESERVE_ALL = `select a.verdict, a.ready_at, a.wait_ms, a.key, a.limit_, case when $5 and a.place = 1 then coalesce(longhaul.sick_targets(), '[]') end as sick
+  from longhaul.reserve_quotas($1::jsonb, $2::float8, $3::float8, $4::jsonb) with ordinality a(verdict, ready_at, wait_ms, key, limit_, place) order by a.place`;
+
+/** The same for calls that ask at the same moment: one commit. Answers in their order; the first brings the news. */
+export async function reserveQuotas(
+  db: Queryable,
+  [first, ...others]: readonly [QuotaAsk, ...QuotaAsk[]],
+  told: Told | null,
+): Promise<QuotaAnswerRow[]> {
+  if (others.length === 0) return [await reserveQuota(db, first, told)];
+  const asks = [first, ...others].map(({ callKey: call, target, keys, amounts, declared, book, holder }) => ({
+    ...{ call, target, keys, amounts, declared, book, holder },
+  }));
+  const { slotMs, horizonMs, news } = first;
+  const values = [JSON.stringify(asks), slotMs, horizonMs, told === null ? null : JSON.stringify(told), news];
+  const rows = await repeated(() => db.query<QuotaAnswerRow>(RESERVE_ALL, values, "lh_reserve_quotas"));
+  if (rows.length !== asks.length) throw new Error("reserve_quotas gave not as many rows as were asked for");
+  return rows;
 }
 
 function withoutCosts(told: Told, gone: readonly unknown[]): Told | null {

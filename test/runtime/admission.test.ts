@@ -1,9 +1,9 @@
 // Saying no early: a process whose submits pile up, a database that gives no connection, an installation that is full.
 import { describe, expect, test } from "vitest";
 import { POOL_WAIT_MS_MAX, SUBMITS_WAITING_BYTES_MAX, SUBMITS_WAITING_MAX } from "../../src/domain/limits.ts";
-import { Batcher } from "../../src/engine/batch.ts";
 import { agent, connect } from "../../src/index.ts";
 import { Admission } from "../../src/runtime/admission.ts";
+import { Batcher } from "../../src/store/batch.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { rejection, until, useStage } from "../support/longhaul.ts";
 

@@ -9,9 +9,11 @@ import {
   type DeclaredQuota,
   declareQuotas,
   forgetQuotas,
+  type QuotaAnswerRow,
+  type QuotaAsk,
   type QuotaPlace,
   renewSlots,
-  reserveQuota,
+  reserveQuotas,
   settleQuotas,
 } from "../../src/store/quotas.ts";
 import { until } from "../support/longhaul.ts";
@@ -41,6 +43,10 @@ function some<T>(list: readonly T[]): T[] {
 
 const one = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T;
 
+async function first(rows: Promise<readonly QuotaAnswerRow[]>): Promise<QuotaAnswerRow> {
+  return (await rows)[0] as QuotaAnswerRow;
+}
+
 async function deadlocks(): Promise<number> {
   const text = "select deadlocks as n from pg_stat_database where datname = current_database()";
   const [row] = await fresh.db.query<{ n: number }>(text);
@@ -52,32 +58,27 @@ test("many ask, settle, cancel, block, declare and forget at once, on keys in an
   const held: { key: string; holder: string }[] = [];
   const taken: QuotaPlace[] = [];
   const ask = async (i: number): Promise<void> => {
-    const keys = some(KEYS);
-    const holder = randomUUID();
-    const [call, target] = [`call ${i % 40}`, one(["x", "y"])];
     const told = () => ({
       costs: some(KEYS).map((key) => ({ key, delta: Math.random() * 10 - 5, gone: Date.now() - 10 })),
       slots: held.splice(0, 3).map((slot) => ({ ...slot, held: 5 })),
       left: some(KEYS).map((key) => ({ key, left: 999_999 })),
       outcomes: [{ target: one(["x", "y"]), succeeded: 1, failed: 1, window: 1_000, least: 100_000, rate: 2, open: 1 }],
     });
-    const row = await reserveQuota(
-      db,
-      {
-        ...{
-          callKey: call,
-          target,
-          keys,
-          amounts: keys.map(() => 1 + Math.random() * 20),
-        },
-        ...{ declared: keys.length, book: Math.random() < 0.7, holder, slotMs: 60_000, horizonMs: 60_000, news: true },
-      },
-      Math.random() < 0.5 ? told() : null,
-    );
-    if (row.verdict === "go" && keys.includes("key 7")) held.push({ key: "key 7", holder });
-    if (row.verdict === "wait") taken.push({ call, target, ready: row.ready_at ?? 0 });
-    if (row.verdict === "impossible") return;
-    expect(["go", "wait"]).toContain(row.verdict);
+    const asks = Array.from({ length: one([1, 1, 2, 5]) }, (_, n) => {
+      const keys = some(KEYS);
+      const amounts = keys.map(() => 1 + Math.random() * 20);
+      return {
+        ...{ callKey: `call ${(i + n) % 40}`, target: one(["x", "y"]), keys, amounts, declared: keys.length },
+        ...{ book: Math.random() < 0.7, holder: randomUUID(), slotMs: 60_000, horizonMs: 60_000, news: true },
+      };
+    }) as unknown as [QuotaAsk, ...QuotaAsk[]];
+    const rows = await reserveQuotas(db, asks, Math.random() < 0.5 ? told() : null);
+    for (const [n, { callKey: call, target, keys, holder }] of asks.entries()) {
+      const row = rows[n];
+      if (row?.verdict === "go" && keys.includes("key 7")) held.push({ key: "key 7", holder });
+      if (row?.verdict === "wait") taken.push({ call, target, ready: row.ready_at ?? 0 });
+      expect(["go", "wait", "impossible"]).toContain(row?.verdict);
+    }
   };
   const others: (() => Promise<unknown>)[] = [
     () => settleQuotas(db, { costs: some(KEYS).map((key) => ({ key, delta: 1, gone: Date.now() })) }),
@@ -116,8 +117,20 @@ test("a call with an amount of a rate that is not limited yet, and of keys that 
     },
     ...{ holder: randomUUID(), slotMs: 1, horizonMs: 1, news: false },
   };
-  expect(await reserveQuota(db, ask, null)).toMatchObject({ verdict: "go", wait_ms: 0 });
-  expect(await reserveQuota(db, { ...ask, declared: 2 }, null)).toMatchObject({ verdict: "missing" });
+  expect(await first(reserveQuotas(db, [ask], null))).toMatchObject({ verdict: "go", wait_ms: 0 });
+  expect(await first(reserveQuotas(db, [{ ...ask, declared: 2 }], null))).toMatchObject({ verdict: "missing" });
+});
+
+test("calls that ask together get what they would get one after the other, in their order", async () => {
+  await declareQuotas(db, [{ ...(quotas[7] as DeclaredQuota), limit: 3 }], 60_000);
+  const asks = Array.from({ length: 5 }, (_, i) => ({
+    ...{ callKey: `call ${i}`, target: "t", keys: ["key 7"], amounts: [1], declared: 1, book: true },
+    ...{ holder: randomUUID(), slotMs: 60_000, horizonMs: 60_000, news: true },
+  })) as unknown as [QuotaAsk, ...QuotaAsk[]];
+  const rows = await reserveQuotas(db, asks, { slots: [] });
+  expect(rows.map(({ verdict }) => verdict)).toEqual(["go", "go", "go", "wait", "wait"]);
+  expect(rows.map(({ sick }) => sick)).toEqual([[], null, null, null, null]);
+  expect(rows[4]?.ready_at).toBeGreaterThan(rows[3]?.ready_at ?? Number.POSITIVE_INFINITY);
 });
 
 test("a limit that is declared anew holds at once, and what has gone stays counted", async () => {
@@ -127,9 +140,9 @@ test("a limit that is declared anew holds at once, and what has gone stays count
     ...{ target: "t", keys: [quota.key], amounts: [1], declared: 1, book: true },
     ...{ holder: randomUUID(), slotMs: 1, horizonMs: 60_000, news: false },
   };
-  expect(await reserveQuota(db, { ...ask, callKey: "a" }, null)).toMatchObject({ verdict: "go" });
+  expect(await first(reserveQuotas(db, [{ ...ask, callKey: "a" }], null))).toMatchObject({ verdict: "go" });
   await declareQuotas(db, [{ ...quota, emission: 5_000, burst: 5_000 }], 60_000);
-  const row = await reserveQuota(db, { ...ask, callKey: "b" }, null);
+  const row = await first(reserveQuotas(db, [{ ...ask, callKey: "b" }], null));
   expect(row.verdict).toBe("wait");
   expect(row.wait_ms).toBeGreaterThan(800);
   expect(row.wait_ms).toBeLessThan(1_001);
