@@ -2940,6 +2940,27 @@ begin
   return answer;
 end $function$;
 
+create or replace function longhaul.reserve_quotas(p_asks jsonb, p_slot_ms double precision, p_horizon_ms double precision, p_told jsonb)
+ returns setof quota_answer
+ language plpgsql
+ set plan_cache_mode to 'force_generic_plan'
+as $function$
+declare a record; wanted text[]; answer longhaul.quota_answer;
+begin
+  wanted := array(select distinct k from jsonb_to_recordset(p_asks) x(keys text[]) cross join unnest(x.keys) k);
+  if p_told is not null then
+    perform longhaul.settle_quotas(p_told, wanted);
+  else
+    perform 1 from longhaul.quotas q where q.key = any(wanted) order by q.key for update;
+  end if;
+  for a in
+    select x.* from jsonb_to_recordset(p_asks) x(call text, target text, keys text[], amounts float8[], declared int, book boolean, holder uuid)
+  loop
+    answer := longhaul.reserve_quota(a.call, a.target, a.keys, a.amounts, a.declared, a.book, a.holder, p_slot_ms, p_horizon_ms, null, null, null, null);
+    return next answer;
+  end loop;
+end $function$;
+
 create or replace function longhaul.resolve_approval(p_tenant text, p_approval uuid, p_status text, p_by text, p_answer text)
  returns text
  language plpgsql

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { generateText, tool } from "ai";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import * as longhaulAi from "../../src/ai.ts";
 import { checkGateway } from "../../src/gateway/check-config.ts";
 import type { GatewayConfig } from "../../src/gateway/config.ts";
 import * as longhaul from "../../src/index.ts";
@@ -23,6 +24,7 @@ let written: GatewayConfig;
 let gateway: GatewayConfig;
 let researcher: longhaul.AnyAgent;
 let desk: longhaul.AnyAgent;
+let triage: longhaul.AnyAgent;
 
 interface Question {
   readonly model: string;
@@ -50,19 +52,23 @@ const asker = (budget?: { usd: number }) =>
 
 beforeAll(async () => {
   fake = await startFakeProvider();
-  const [agentFile = "", deskFile = "", configFile = ""] = BLOCKS;
+  const [agentFile = "", deskFile = "", configFile = "", triageFile = ""] = BLOCKS;
   project = testProject({
     "longhaul.config.ts": configFile,
     "agents/researcher.ts": agentFile,
     "agents/desk.ts": deskFile,
+    "agents/triage.ts": triageFile,
   });
   const opened = await openProject({
     cwd: project.root,
-    modules: { longhaul, "longhaul/openai-agents": openaiAgents },
+    modules: { longhaul, "longhaul/ai": longhaulAi, "longhaul/openai-agents": openaiAgents },
     agents: ["./agents"],
   });
   written = opened.gateway ?? {};
-  [desk, researcher] = (await opened.agents()).map(({ agent }) => agent) as [longhaul.AnyAgent, longhaul.AnyAgent];
+  const agents = new Map((await opened.agents()).map(({ agent }) => [agent.name, agent]));
+  [desk, researcher, triage] = ["desk", "researcher", "triage"].map((name) =>
+    agents.get(name),
+  ) as longhaul.AnyAgent[] as [longhaul.AnyAgent, longhaul.AnyAgent, longhaul.AnyAgent];
   const { openai, anthropic, local } = written.providers as Record<string, object>;
   const { urls, key: apiKey } = fake;
   gateway = {
@@ -76,6 +82,7 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
+  fake.script = null;
   fake.behave({ reply: { text: "an answer" } });
   fake.clear();
 });
@@ -93,9 +100,20 @@ async function asked(question: Question, budget?: { usd: number }): Promise<(str
   return fake.calls.map(({ model }) => model);
 }
 
-test("it has two agents and a config file", () => {
-  expect(BLOCKS).toHaveLength(3);
-  expect([researcher.name, desk.name]).toEqual(["researcher", "desk"]);
+test("it has three agents, a config file, and a line of one more", () => {
+  expect(BLOCKS).toHaveLength(5);
+  expect([researcher.name, desk.name, triage.name]).toEqual(["researcher", "desk", "triage"]);
+});
+
+test("small tasks of several runs go out as one request", async () => {
+  fake.script = ({ lastUserText }) => {
+    const { items } = JSON.parse(lastUserText) as { items: { id: number; input: string }[] };
+    return { json: { results: items.map(({ id, input }) => ({ id, output: { label: input } })) } };
+  };
+  const worker = await stage.worker([triage], {}, { gateway });
+  const tickets = ["bug", "billing", "other"];
+  expect(await Promise.all(tickets.map((ticket) => worker.run("triage", ticket)))).toEqual(tickets);
+  expect(fake.calls).toHaveLength(1);
 });
 
 test("the agent of the OpenAI Agents SDK waits for a person before it does what costs", async () => {
