@@ -63,12 +63,8 @@ beforeAll(async () => {
   server = await serve({ longhaul, port: 0, auth: "keys", log: { error: note, warn: note } });
   for (const [name, status] of LIVES) owned.push(await live(name, status));
   // The child of the parent has its own pace: what it does by itself is not what others have changed.
-  await expect
-    .poll(async () => (await longhaul.tenant(OWNER).list({ status: "queued" })).length, { timeout: 20_000 })
-    .toBe(0);
-  await expect
-    .poll(async () => (await longhaul.tenant(OWNER).list({ status: "running" })).length, { timeout: 20_000 })
-    .toBe(0);
+  for (const status of ["queued", "running"] as const)
+    await until(async () => (await longhaul.tenant(OWNER).list({ status })).length === 0);
   before = await ownersThings();
 }, 60_000);
 afterAll(async () => {
