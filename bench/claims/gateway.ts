@@ -58,7 +58,7 @@ async function takeTurns(lab: Lab, load: Load, all: readonly Between[]): Promise
   const found = all.map(
     (between): Found => ({ between, whole: [], streamed: [], perSecond: [], statements: [], failed: 0 }),
   );
-  const rounds = lab.size(5, 1);
+  const rounds = lab.size(3, 1);
   // The first round warms up and does not count.
   for (let round = 0; round <= rounds; round++) {
     for (const one of found) {

@@ -117,7 +117,7 @@ describe("expiry", () => {
 
   test("one that nobody answers expires, and late answers hear so", async () => {
     const longhaul = await stage.worker([brief]);
-    const handle = await longhaul.submit(brief, 50);
+    const handle = await longhaul.submit(brief, 1_500);
     const { approvalId } = await question(longhaul, handle.runId);
     expect(await handle.result()).toMatchObject({ approved: false, status: "expired", by: null });
     const error = await rejection(longhaul.approve(approvalId, { by: "late" }));

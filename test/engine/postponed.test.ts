@@ -174,10 +174,14 @@ describe("what goes with the record of a step", () => {
 
 describe("waiting for what others hold", () => {
   test("costs a row when it takes long, and says so; it goes on when it comes back", async () => {
-    const door = gate();
+    const [sent, door] = [gate(), gate()];
+    const send = (): Promise<void> => {
+      sent.open();
+      return door.opened;
+    };
     const holder = agent({
       name: "holder",
-      run: (ctx) => callModel(ctx, "c", { estimate: { usd: 0.9 }, actual: { usd: 0.1 }, send: () => door.opened }),
+      run: (ctx) => callModel(ctx, "c", { estimate: { usd: 0.9 }, actual: { usd: 0.1 }, send }),
     });
     const other = agent({ name: "other", run: (ctx) => callModel(ctx, "c", { estimate: { usd: 0.5 } }) });
     const parent = agent({
@@ -185,6 +189,7 @@ describe("waiting for what others hold", () => {
       budget: { usd: 1 },
       async run(ctx) {
         const first = await ctx.spawn(holder, null);
+        await ctx.step("until it holds", () => sent.opened);
         const second = await ctx.spawn(other, null);
         return [await first.result(), await second.result()];
       },
