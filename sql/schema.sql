@@ -963,7 +963,7 @@ begin
   present := longhaul.now_ms();
   if not found or b.open_until is null then
     verdict := 'closed';
-  elsif greatest(b.open_until, b.probe_until) > present then
+  elsif b.open_until > present or (b.probe_until > present and b.probe_by is distinct from p_by) then
     verdict := 'open';
     -- the probe may be over soon
     until_ms := case when b.open_until > present then b.open_until else least(b.probe_until, present + 1000) end;
@@ -3141,7 +3141,7 @@ begin
     return query select 'done', a.value, present;
     return;
   end if;
-  if a.state = 'pending' and a.lease_until > present then
+  if a.state = 'pending' and a.lease_until > present and a.owner <> p_owner then
     return query select case when p_share then 'pending' else 'alone' end, null::text, present;
     return;
   end if;
@@ -3151,7 +3151,8 @@ begin
   on conflict (answer_key) do update
      set state = 'pending', owner = p_owner, lease_until = excluded.lease_until, expires_at = excluded.expires_at, value = null, made_at = null
    -- another may have been quicker: with the call, or with the whole answer
-   where x.tenant_id = p_tenant and not (x.state = 'pending' and x.lease_until > present) and not (x.state = 'done' and x.made_at > present)
+   where x.tenant_id = p_tenant and not (x.state = 'pending' and x.lease_until > present and x.owner <> p_owner)
+     and not (x.state = 'done' and x.made_at > present)
   returning true into mine;
   return query select case when mine then 'lead' when p_share then 'pending' else 'alone' end, null::text, present;
 end $function$;

@@ -14,8 +14,9 @@ import {
   takeHold,
 } from "../store/calls.ts";
 import type { Claimed } from "../store/claim.ts";
+import { untilAnswered } from "../store/patience.ts";
 import { Closings } from "./closings.ts";
-import { type Committer, untilAnswered } from "./commit.ts";
+import type { Committer } from "./commit.ts";
 import { Hold, isNone, timesSpend } from "./hold.ts";
 import { newId } from "./ids.ts";
 import { insideStep } from "./inside-step.ts";

@@ -7,7 +7,7 @@ import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { readFinished, type Settle, type SettleVerdict, settleRuns } from "../store/finish.ts";
 import { type Append, appendEntries, appendWith, type Extras, readTails } from "../store/journal.ts";
-import { pause } from "./timing.ts";
+import { untilAnswered } from "../store/patience.ts";
 
 /** What a write tells about the run: still ours, whether it is to be cancelled, how far its inbox reaches. */
 export interface News {
@@ -199,21 +199,4 @@ function bytesOf(append: Append): number {
   let bytes = 64 + (append.spend?.length ?? 0) * CLOSING_BYTES;
   for (const entry of append.entries) bytes += 64 + (entry.body?.length ?? 0) + (entry.apart?.body.length ?? 0);
   return bytes;
-}
-
-/**
- * Asks until the database answers, with growing pauses. Gives up after the lease: by then somebody else may have the run, and
- * whoever waits for the answer has been told that it lost it.
- */
-export async function untilAnswered<T>(ask: () => Promise<T>, patienceMs: number): Promise<T> {
-  const start = performance.now();
-  for (let delayMs = 20; ; delayMs = Math.min(delayMs * 2, 1_000)) {
-    try {
-      return await ask();
-    } catch (error) {
-      const worthIt = isConnectionLost(error) || isRetryable(error);
-      if (!worthIt || performance.now() - start > patienceMs) throw error;
-      await pause(delayMs);
-    }
-  }
 }

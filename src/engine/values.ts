@@ -2,7 +2,8 @@
 import type { Recorded } from "../domain/entry.ts";
 import { decodeValue } from "../domain/value.ts";
 import { getBlob } from "../store/blobs.ts";
-import { type Committer, untilAnswered } from "./commit.ts";
+import { untilAnswered } from "../store/patience.ts";
+import type { Committer } from "./commit.ts";
 import { metaOf } from "./replay.ts";
 
 export class Values {

@@ -2,8 +2,9 @@
 import type { LonghaulError } from "../domain/errors.ts";
 import { exceeded } from "../domain/exceeded.ts";
 import type { Claimed } from "../store/claim.ts";
+import { untilAnswered } from "../store/patience.ts";
 import { readWalls, type Wall } from "../store/walls.ts";
-import { type Committer, untilAnswered } from "./commit.ts";
+import type { Committer } from "./commit.ts";
 import { Alarm, type DatabaseClock } from "./timing.ts";
 
 /** What it needs of its run. */

@@ -4,11 +4,14 @@ import { VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { fitsUtf8, hasLoneSurrogate } from "../domain/text.ts";
 import { failAnswer, giveAnswer, renewAnswers, seekAnswer } from "../store/answers.ts";
 import type { Database } from "../store/database.ts";
+import { untilAnswered } from "../store/patience.ts";
 import { AnswerFollower, type Followed } from "./answer-follower.ts";
 import type { AnswerDesk } from "./parts.ts";
 
 export interface AnswersOptions {
   readonly db: Database;
+  /** How long a call waits for a database that does not answer. Default 10 s. */
+  readonly patienceMs?: number;
   /** How long others wait for one who makes a call and has died. Default 10 s. */
   readonly leaseMs?: number;
   readonly log?: (level: "warn", message: string, fields?: Record<string, unknown>) => void;
@@ -49,9 +52,9 @@ export class Answers implements AnswerDesk {
     for (;;) {
       abort.throwIfAborted();
       const owner = randomUUID();
-      const found = await seekAnswer(this.#options.db, {
-        ...{ key, tenant, owner, cacheMs, share, leaseMs: this.#leaseMs },
-      });
+      const seek = { key, tenant, owner, cacheMs, share, leaseMs: this.#leaseMs };
+      const { db, patienceMs } = this.#options;
+      const found = await untilAnswered(() => seekAnswer(db, seek), patienceMs);
       if (found.role === "done") return { is: "answer", text: found.value ?? "", source: "cache" };
       if (found.role !== "pending") return this.#part(key, owner, ask, found.role === "lead");
       const end: Followed = await this.#follower.follow(key, found.seen, abort);

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { askProbe, endProbe, sickTargets } from "../store/breakers.ts";
 import type { Database } from "../store/database.ts";
+import { untilAnswered } from "../store/patience.ts";
 import type { SickTarget } from "../store/quotas.ts";
 import { type BreakerDesk, nameOf } from "./parts.ts";
 import { plainKey } from "./quota-keys.ts";
@@ -24,6 +25,8 @@ export interface BreakerRules {
 
 export interface BreakersOptions {
   readonly db: Database;
+  /** How long a call waits for a database that does not answer. Default 10 s. */
+  readonly patienceMs?: number;
   readonly settlement: Settlement;
   /** The database's clock. */
   readonly clock: { now(): number };
@@ -66,7 +69,8 @@ export class Breakers implements BreakerDesk {
     if (until === undefined) return "go";
     if (until > this.#options.clock.now()) return { openUntilMs: until };
     const by = randomUUID();
-    const { verdict, until_ms } = await askProbe(this.#options.db, name, by, this.#rules.probeMs);
+    const { db, patienceMs } = this.#options;
+    const { verdict, until_ms } = await untilAnswered(() => askProbe(db, name, by, this.#rules.probeMs), patienceMs);
     if (verdict === "open") {
       this.#open.set(name, until_ms ?? 0);
       return { openUntilMs: until_ms ?? 0 };
@@ -102,7 +106,8 @@ export class Breakers implements BreakerDesk {
   }
 
   #lookAround(): Promise<void> {
-    this.#asking ??= sickTargets(this.#options.db)
+    const { db, patienceMs } = this.#options;
+    this.#asking ??= untilAnswered(() => sickTargets(db), patienceMs)
       .then((sick) => this.#hear(sick))
       .finally(() => {
         this.#asking = null;

@@ -3,6 +3,7 @@ import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
 import type { Attribution } from "../domain/model-call.ts";
 import type { RunNeeds } from "../domain/run-needs.ts";
 import type { Database } from "../store/database.ts";
+import { PATIENCE_MS, patient } from "../store/patience.ts";
 import { Answers } from "./answers.ts";
 import { BatchDesk } from "./batch/desk.ts";
 import { ModelBatches } from "./batch/remote/model-batches.ts";
@@ -40,6 +41,8 @@ export interface GatewayOptions {
   readonly log?: Parts["log"];
   /** Where keys and addresses come from. Default: the environment of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** How long a call waits for a database that does not answer; not less than a lease of the runs here. Default 10 s. */
+  readonly patienceMs?: number;
   /** How often it looks whether old rows are to be cleared away. Default 1 min; one process of the installation does it for all. */
   readonly upkeepEveryMs?: number;
 }
@@ -62,17 +65,18 @@ export class Gateway {
   readonly #outlets: ProviderOutlets;
   readonly #upkeep: Upkeep;
 
-  constructor({ db, settings, clock = Date, log = () => undefined, env, upkeepEveryMs }: GatewayOptions) {
+  constructor(options: GatewayOptions) {
+    const { db, settings, clock = Date, log = () => undefined, env, upkeepEveryMs, patienceMs = PATIENCE_MS } = options;
     this.settings = settings;
     this.#providers = new Providers(settings, env === undefined ? {} : { env });
     this.#settlement = new Settlement({ db, log });
-    const shared = { db, settlement: this.#settlement, clock, log };
+    const shared = { db, patienceMs, settlement: this.#settlement, clock, log };
     this.#quotas = new Quotas({ ...shared, providers: settings.providers.values() });
     this.#breakers = new Breakers(shared);
-    this.#answers = new Answers({ db, log });
-    this.#ledger = new Ledger(db);
+    this.#answers = new Answers({ db, patienceMs, log });
+    this.#ledger = new Ledger(db, patienceMs);
     this.#upkeep = new Upkeep({ db, log, ...(upkeepEveryMs === undefined ? {} : { lookEveryMs: upkeepEveryMs }) });
-    this.#payers = new Payers(db, this.#ledger);
+    this.#payers = new Payers(patient(db, patienceMs), this.#ledger);
     this.#outlets = new ProviderOutlets(settings, this.#providers, env);
     const estimator = new Estimator(settings.outputTokensDefault, tokenizerOf(settings, log));
     this.#experience = new Experience(db, estimator);
@@ -86,7 +90,7 @@ export class Gateway {
     this.modelBatches = new ModelBatches(this.#parts, new Wire(settings, env), env);
     this.batches = new BatchDesk({
       serviceOf: this.modelBatches.serviceOf,
-      ...{ db, clock, log, holdMs: settings.holdMs },
+      ...{ db, patienceMs, clock, log, holdMs: settings.holdMs },
       chat: async (options, call) => (await this.chat({ options, stream: false }, call)).result,
     });
   }

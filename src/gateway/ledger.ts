@@ -6,7 +6,8 @@ import { fail } from "../domain/errors.ts";
 import { exceeded } from "../domain/exceeded.ts";
 import type { Spend } from "../domain/usage.ts";
 import { type Account, type Closing, closeCalls, type NewCall } from "../store/calls.ts";
-import type { Database } from "../store/database.ts";
+import type { Queryable } from "../store/database.ts";
+import { patient } from "../store/patience.ts";
 import { Openings } from "./openings.ts";
 import type { Payer } from "./roles.ts";
 
@@ -18,15 +19,15 @@ const ASK_AGAIN_MS = 100;
 
 /** The books of one process for calls outside of runs. */
 export class Ledger {
-  readonly #db: Database;
+  readonly #db: Queryable;
   readonly #openings: Openings;
   #waiting: (Closing & Account)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(db: Database) {
-    this.#db = db;
-    this.#openings = new Openings(db);
+  constructor(db: Queryable, patienceMs?: number) {
+    this.#db = patient(db, patienceMs);
+    this.#openings = new Openings(this.#db);
   }
 
   /**

@@ -2,7 +2,7 @@
 // one after the other each would wait for the disk behind all those before it.
 import { Batcher } from "../store/batch.ts";
 import { type Drawn, type NewCall, openCalls } from "../store/calls.ts";
-import type { Database } from "../store/database.ts";
+import type { Queryable } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 
 /** Calls of one statement; more make the next. */
@@ -18,10 +18,10 @@ interface Line {
 }
 
 export class Openings {
-  readonly #db: Database;
+  readonly #db: Queryable;
   readonly #lines = new Map<string | null, Line>();
 
-  constructor(db: Database) {
+  constructor(db: Queryable) {
     this.#db = db;
   }
 

@@ -3,7 +3,7 @@
 import { v5 } from "uuid";
 import { fail } from "../domain/errors.ts";
 import { openTenantBudget, readOpenBudget } from "../store/budgets.ts";
-import type { Database } from "../store/database.ts";
+import type { Queryable } from "../store/database.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Payer } from "./roles.ts";
 
@@ -17,11 +17,11 @@ interface Known {
 }
 
 export class Payers {
-  readonly #db: Database;
+  readonly #db: Queryable;
   readonly #ledger: Ledger;
   readonly #known = new Map<string, Known>();
 
-  constructor(db: Database, ledger: Ledger) {
+  constructor(db: Queryable, ledger: Ledger) {
     this.#db = db;
     this.#ledger = ledger;
   }

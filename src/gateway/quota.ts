@@ -4,6 +4,7 @@ import { fail } from "../domain/errors.ts";
 import { Batcher } from "../store/batch.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable, isUnsent } from "../store/driver-errors.ts";
+import { untilAnswered } from "../store/patience.ts";
 import {
   blockQuota,
   declareQuotas,
@@ -24,6 +25,8 @@ import { SlotKeeper } from "./slots.ts";
 
 export interface QuotasOptions {
   readonly db: Database;
+  /** How long a call waits for a database that does not answer. Default 10 s. */
+  readonly patienceMs?: number;
   readonly settlement: Settlement;
   readonly providers: Iterable<LimitedProvider>;
   /** The database's clock, as this process estimates it. */
@@ -100,8 +103,10 @@ export class Quotas implements Omit<Limiter, "observe"> {
     const plan = this.#plans.of(target);
     await Promise.all([this.#blocks.get(plan.target), this.#places.settled(callKey)]);
     const amounts = plan.amounts(estimate);
-    const holder = randomUUID();
-    const row = await this.#reserve(plan, { callKey, amounts, book: ask.book, holder });
+    const { row, holder } = await untilAnswered(
+      () => this.#reserve(plan, { callKey, amounts, book: ask.book }),
+      this.#options.patienceMs,
+    );
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "wait") {
       const ready = row.ready_at ?? 0;
@@ -146,7 +151,11 @@ export class Quotas implements Omit<Limiter, "observe"> {
   async headroom(target: Target, needs: Needs): Promise<Headroom> {
     const plan = this.#plans.of(target);
     const amounts = plan.needs(needs);
-    const row = await this.#declared(plan, () => quotaHeadroom(this.#options.db, plan.keys, amounts, plan.declared));
+    const { db, patienceMs } = this.#options;
+    const row = await untilAnswered(
+      () => this.#declared(plan, () => quotaHeadroom(db, plan.keys, amounts, plan.declared)),
+      patienceMs,
+    );
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "go") return { ok: true, readyAtMs: null, blocking: null };
     return { ok: false, readyAtMs: row.ready_at, blocking: plan.reason(row.key) };
@@ -158,14 +167,16 @@ export class Quotas implements Omit<Limiter, "observe"> {
 
   async #reserve(
     plan: QuotaPlan,
-    ask: Pick<QuotaAsk, "callKey" | "amounts" | "book" | "holder">,
-  ): Promise<QuotaAnswerRow> {
+    ask: Pick<QuotaAsk, "callKey" | "amounts" | "book">,
+  ): Promise<{ readonly row: QuotaAnswerRow; readonly holder: string }> {
     const { target, keys, declared } = plan;
+    const holder = randomUUID();
     try {
-      return await this.#declared(plan, () => this.#asks.add({ ...ask, target, keys, declared }));
+      const row = await this.#declared(plan, () => this.#asks.add({ ...ask, holder, target, keys, declared }));
+      return { row, holder };
     } catch (error) {
       // It may have been let through, and nobody will ever say that it is over.
-      if (isConnectionLost(error) && !isUnsent(error)) this.#freeSlots(plan, ask.holder, null);
+      if (isConnectionLost(error) && !isUnsent(error)) this.#freeSlots(plan, holder, null);
       throw error;
     }
   }

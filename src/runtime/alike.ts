@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import type { AnyAgent } from "../agents/ctx.ts";
 import { durationMs } from "../domain/duration.ts";
-import { untilAnswered } from "../engine/commit.ts";
 import { shareRun } from "../store/answers.ts";
 import type { Database } from "../store/database.ts";
+import { untilAnswered } from "../store/patience.ts";
 import { type Alike, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import type { SubmitOptions } from "./api.ts";
 

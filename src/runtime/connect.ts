@@ -186,10 +186,12 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     const build = options.build ?? "default";
     const clock = new DatabaseClock();
     const settings = checkGateway(options.gateway, (path) => `connect({ ${path} })`);
+    const wanted = options.worker ?? agents.size > 0;
+    const patienceMs = typeof wanted === "object" ? (wanted.leaseMs ?? LEASE_MS) : LEASE_MS;
     const installation: Installation = {
       db,
       build,
-      gateway: new Gateway({ db, settings, clock, log }),
+      gateway: new Gateway({ db, settings, clock, log, patienceMs }),
       agents,
       doorbell,
       followers: new Followers(db, doorbell, tokens, (error) => log("error", "streams could not be read", { error })),
@@ -205,7 +207,6 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
         doorbell.ring("inbox", runId);
       }
     };
-    const wanted = options.worker ?? agents.size > 0;
     installation.gateway.batches.declare(build, batchersOf(agents.values()), wanted !== false);
     await doorbell.open();
     if (await declarePlans(db, plans)) wakeWorkers(installation);

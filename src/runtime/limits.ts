@@ -2,8 +2,8 @@
 import type { AnyAgent } from "../agents/ctx.ts";
 import { fail, isLonghaulError } from "../domain/errors.ts";
 import { checkPlan, type Plan, planFault } from "../domain/plan.ts";
-import { untilAnswered } from "../engine/commit.ts";
 import type { Database } from "../store/database.ts";
+import { untilAnswered } from "../store/patience.ts";
 import { configurePlan, setAgentLimits } from "../store/plans.ts";
 import { rowOf } from "./plans.ts";
 

@@ -55,7 +55,7 @@ function putTogether(parts: readonly Part[]): Record<string, unknown> {
 }
 
 test("arrive piece by piece, with usage at the end", async () => {
-  fake.behave({ reply: { text: TEXT }, chunkCharacters: 6, chunkMs: 10 });
+  fake.behave({ reply: { text: TEXT }, chunkCharacters: 6, chunkMs: 250 });
   const parts = await talk();
   const partial = parts.filter(({ event }) => event === "messages/partial");
   expect(partial.length).toBeGreaterThan(3);

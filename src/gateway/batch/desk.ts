@@ -15,12 +15,15 @@ import {
   renewBatches,
   takeBatch,
 } from "../../store/batches.ts";
+import { patient } from "../../store/patience.ts";
 import { type FlushParts, flushBatch } from "./flush.ts";
 import { ItemFollower } from "./follower.ts";
 import { RemoteDesk, type RemoteDeskOptions } from "./remote/desk.ts";
 import type { Batching } from "./roles.ts";
 
-export interface DeskOptions extends Omit<FlushParts, "leaseMs"> {
+export interface DeskOptions extends Omit<FlushParts, "leaseMs" | "asks"> {
+  /** How long a call waits for a database that does not answer. Default 10 s. */
+  readonly patienceMs?: number;
   readonly serviceOf: RemoteDeskOptions["serviceOf"];
   readonly log: (level: "warn", message: string, fields?: Record<string, unknown>) => void;
   /** How long a batch stays with a process that is not heard of. Default 10 s. */
@@ -56,8 +59,8 @@ export class BatchDesk {
   /** Told which runs have been woken. */
   onTold: (runIds: readonly string[]) => void = () => undefined;
 
-  constructor({ log, serviceOf, leaseMs = LEASE_MS, ...parts }: DeskOptions) {
-    this.#parts = { ...parts, leaseMs };
+  constructor({ log, serviceOf, patienceMs, leaseMs = LEASE_MS, ...parts }: DeskOptions) {
+    this.#parts = { ...parts, asks: patient(parts.db, patienceMs), leaseMs };
     this.#log = log;
     this.#follower = new ItemFollower(parts.db);
     this.#remote = new RemoteDesk({ db: parts.db, serviceOf, log });
@@ -96,13 +99,13 @@ export class BatchDesk {
 
   /** How an item stands; null when it was never entered. */
   async read(itemId: string): Promise<ItemView | null> {
-    const [view] = await readItems(this.#parts.db, [itemId], false);
+    const [view] = await readItems(this.#parts.asks, [itemId], false);
     return view ?? null;
   }
 
   /** An item without a call of its own. Safe to repeat. */
   enter(item: NewItem): Promise<void> {
-    return enterItem(this.#parts.db, item);
+    return enterItem(this.#parts.asks, item);
   }
 
   /** An item has been entered: it goes out when there are enough, or when it has waited for long enough. */
@@ -139,7 +142,7 @@ export class BatchDesk {
 
   /** Its run is about to sleep, and is told when it is settled. False: it is settled. */
   park(itemId: string): Promise<boolean> {
-    return parkItem(this.#parts.db, itemId);
+    return parkItem(this.#parts.asks, itemId);
   }
 
   /** Waits a little for requests that are out; what is still out then is another's, once it has lapsed. */

@@ -5,7 +5,7 @@ import { type Failure, toFailure } from "../../domain/failure.ts";
 import { Postponed } from "../../domain/postponed.ts";
 import { encodeValue } from "../../domain/value.ts";
 import { type ItemResult, markSent, settleBatch, type TakenItem } from "../../store/batches.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, Queryable } from "../../store/database.ts";
 import type { ChatReply } from "../reply.ts";
 import type { CallOptions } from "../roles.ts";
 import { Bill } from "./bill.ts";
@@ -13,6 +13,8 @@ import type { Batching, BatchRun, ItemEnd } from "./roles.ts";
 
 export interface FlushParts {
   readonly db: Database;
+  /** The same, for what is safe to repeat: it waits for a database that does not answer. */
+  readonly asks: Queryable;
   readonly clock: { now(): number };
   readonly leaseMs: number;
   readonly holdMs: number;
@@ -49,7 +51,7 @@ export async function flushBatch(
     ...(shares[place] as (typeof shares)[number]),
     ...result,
   }));
-  return await settleBatch(parts.db, batchId, told);
+  return await settleBatch(parts.asks, batchId, told);
 }
 
 type Told = Pick<ItemResult, "state"> & Partial<Pick<ItemResult, "answer" | "alone" | "delayMs">>;
@@ -123,6 +125,6 @@ function runOf(
 /** Somebody thought this process dead, and has the items. */
 class TakenOver extends Error {}
 
-async function sent({ db, leaseMs }: FlushParts, batchId: string): Promise<void> {
-  if (!(await markSent(db, batchId, leaseMs))) throw new TakenOver("the batch is somebody else's by now");
+async function sent({ asks, leaseMs }: FlushParts, batchId: string): Promise<void> {
+  if (!(await markSent(asks, batchId, leaseMs))) throw new TakenOver("the batch is somebody else's by now");
 }
