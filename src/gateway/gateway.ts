@@ -15,7 +15,6 @@ import { Estimator } from "./estimate.ts";
 import { Experience } from "./experience.ts";
 import { Ledger } from "./ledger.ts";
 import type { OpenAiCall } from "./openai/call.ts";
-import { openAiJob } from "./openai/job.ts";
 import { ProviderOutlets } from "./openai/provider-outlets.ts";
 import type { Parts } from "./parts.ts";
 import { Payers } from "./payers.ts";
@@ -118,7 +117,9 @@ export class Gateway {
   }
 
   /** A request in OpenAI's words, to whoever serves it. @throws as `perform` does */
-  openAi(call: OpenAiCall, options: CallOptions): Promise<Performed<string>> {
+  async openAi(call: OpenAiCall, options: CallOptions): Promise<Performed<string>> {
+    // Only the endpoint needs it, and it takes long to load.
+    const { openAiJob } = await import("./openai/job.ts");
     return this.perform(openAiJob(call, this.#outlets), options);
   }
 

@@ -1,6 +1,8 @@
 // How requests reach providers: one pool of kept-alive connections per process, and a `fetch` over it that costs a third of fetch's time.
 import { Agent, type Dispatcher, request } from "undici";
 
+export { request };
+
 /** Longer than a model thinks between two calls of one run; shorter than any balancer's patience. */
 const KEEP_ALIVE_MS = 30_000;
 const CONNECT_MS = 10_000;

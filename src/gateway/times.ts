@@ -4,13 +4,6 @@ const DAY_MS = 86_400_000;
 /** Further off than that is a mistake, or a way to stop somebody for good. */
 const WAIT_MS_MAX = 32 * DAY_MS;
 const UNIT_MS: Readonly<Record<string, number>> = { d: DAY_MS, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
-const PACIFIC = new Intl.DateTimeFormat("en-US", {
-  timeZone: "America/Los_Angeles",
-  hourCycle: "h23",
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-});
 const PART = /(\d{1,12}(?:\.\d{1,12})?)(ms|[dhms])/g;
 const WAIT = /^(?:\d{1,12}(?:\.\d{1,12})?(?:ms|[dhms]))+$/;
 
@@ -66,9 +59,23 @@ export function nextPacificMidnight(nowMs: number): number {
   return driftMs > DAY_MS / 2 ? nextMs + DAY_MS - driftMs : nextMs - driftMs;
 }
 
+let pacific: Intl.DateTimeFormat | undefined;
+
+/** Made when it is first needed: that takes longer than all else that is loaded here. */
+function pacificFormat(): Intl.DateTimeFormat {
+  pacific ??= new Intl.DateTimeFormat("en-US", {
+    timeZone: "America/Los_Angeles",
+    hourCycle: "h23",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  });
+  return pacific;
+}
+
 /** Since midnight, as a clock on the wall in California shows it. */
 function pacificTimeMs(ms: number): number {
-  const parts = PACIFIC.formatToParts(ms);
+  const parts = pacificFormat().formatToParts(ms);
   const read = (type: string): number => Number(parts.find((part) => part.type === type)?.value ?? 0);
   return ((read("hour") * 60 + read("minute")) * 60 + read("second")) * 1_000 + (ms % 1_000);
 }

@@ -3,7 +3,6 @@ import type { EmbeddingModelV3, LanguageModelV3 } from "@ai-sdk/provider";
 import { fail } from "../../domain/errors.ts";
 import type { ProviderKind } from "../config.ts";
 import { connect, type Environment } from "../connection.ts";
-import { poolOf } from "../http.ts";
 import { unknownName } from "../model-names.ts";
 import type { Providers } from "../providers.ts";
 import type { Target } from "../roles.ts";
@@ -55,7 +54,7 @@ export class ProviderOutlets implements Outlets {
         ...(project === null ? {} : { "openai-project": project }),
         ...headers,
       },
-      dispatcher: poolOf(this.#settings.connections),
+      connections: this.#settings.connections,
       // OpenAI's newer models refuse the old name, and few others know the new one.
       outputLimit: settings.kind === "openai" ? "max_completion_tokens" : "max_tokens",
     };

@@ -1,6 +1,5 @@
 // One request to an OpenAI-compatible address, passed on as it came; and what went wrong with it, as the AI SDK would say it.
 import { APICallError } from "@ai-sdk/provider";
-import { type Dispatcher, request } from "undici";
 import { MODEL_REPLY_BYTES_MAX } from "../../domain/limits.ts";
 import { TruncatedStream } from "../truncated-stream.ts";
 
@@ -10,7 +9,8 @@ export interface Address {
   readonly baseUrl: string;
   /** The key among them. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly dispatcher: Dispatcher;
+  /** How many a process keeps to one server. */
+  readonly connections: number;
   /** What it calls the limit of a chat's output. */
   readonly outputLimit: "max_tokens" | "max_completion_tokens";
 }
@@ -26,11 +26,13 @@ export interface UpstreamReply {
 /** @throws APICallError for every status but a success; what undici throws */
 export async function post(address: Address, path: string, body: string, abort: AbortSignal): Promise<UpstreamReply> {
   const url = address.baseUrl + path;
+  // Only who asks a model loads what it takes.
+  const { poolOf, request } = await import("../http.ts");
   const reply = await request(url, {
     method: "POST",
     headers: { "content-type": "application/json", ...address.headers },
     body,
-    dispatcher: address.dispatcher,
+    dispatcher: poolOf(address.connections),
     signal: abort,
     // The gateway watches over silence itself.
     headersTimeout: 0,
