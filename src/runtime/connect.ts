@@ -34,6 +34,7 @@ import { KeyVerbs } from "./keys.ts";
 import { configuredPlans, declareLimits, declarePlans } from "./limits.ts";
 import { alertChanges, loadReport, scaleReport } from "./load.ts";
 import { PlanVerbs, wakeWorkers } from "./plans.ts";
+import { Reads } from "./reads.ts";
 import { type RetentionConfig, retentionPolicy } from "./retention.ts";
 import { servedQueues } from "./served-queues.ts";
 import { unfinishedCount } from "./setting-checks.ts";
@@ -197,6 +198,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       followers: new Followers(db, doorbell, tokens, (error) => log("error", "streams could not be read", { error })),
       tokens,
       submits,
+      reads: new Reads(db),
       admission: new Admission(db, submits, checkUnfinishedMax(options.limits?.unfinishedMax)),
       clock,
       agent: (name) => findAgent(agents, name),

@@ -8,7 +8,7 @@ import { newId } from "../engine/ids.ts";
 import { resumeRun } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
 import { untilAnswered } from "../store/patience.ts";
-import { readDetached, readOutcome } from "../store/read.ts";
+import { readDetached } from "../store/read.ts";
 import { forkRun, refusalOf, reviveRun } from "../store/submit.ts";
 import { childrenOf, culpritsOf, inherited } from "./inherit.ts";
 import type { Installation } from "./installation.ts";
@@ -35,7 +35,7 @@ export async function retryRun(installation: Installation, run: Run, by: string)
 /** Numbers of the entries that a new try keeps: every recorded success. */
 export async function keptByRetry(installation: Installation, run: Run): Promise<number[]> {
   const entries = await allEntries(installation, run.runId);
-  const outcome = await readOutcome(installation.db, run.tenant, run.runId);
+  const outcome = await installation.reads.outcome(run.tenant, run.runId);
   const failure = outcome?.failure ?? null;
   const culprits = failure === null ? new Set<Entry>() : culpritsOf(entries, decodeValue(failure) as Failure);
   return inherited(entries, culprits, await detachedOf(installation, entries));

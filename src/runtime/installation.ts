@@ -14,6 +14,7 @@ import type { Database } from "../store/database.ts";
 import { asUnavailable } from "../store/driver-errors.ts";
 import type { NewRun, Submitted } from "../store/submit.ts";
 import type { Admission } from "./admission.ts";
+import type { Reads } from "./reads.ts";
 
 export interface Installation {
   readonly db: Database;
@@ -24,6 +25,7 @@ export interface Installation {
   readonly tokens: LiveTokens;
   readonly gateway: Gateway;
   readonly submits: Batcher<NewRun, Submitted>;
+  readonly reads: Reads;
   /** Asked before a submit is looked at. */
   readonly admission: Admission;
   readonly clock: DatabaseClock;

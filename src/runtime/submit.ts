@@ -15,7 +15,6 @@ import { Batcher } from "../store/batch.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun } from "../store/finish.ts";
 import { untilAnswered } from "../store/patience.ts";
-import { readRun } from "../store/read.ts";
 import { intakeStatements, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
 import { openRunsOfThread } from "../store/threads.ts";
 import { alikeOf, submitAlike } from "./alike.ts";
@@ -80,7 +79,7 @@ export async function place(installation: Installation, run: NewRun, options: Su
   refuse(run, row);
   if (row.existing && run.alike && row.run_id !== run.runId) return { runId: row.run_id, existing: true };
   // An id is one run's in the whole installation: if that is another tenant's, nothing was stored, and nothing is told of it.
-  if (row.existing && row.run_id === run.runId && (await readRun(installation.db, run.tenant, run.runId)) === null)
+  if (row.existing && row.run_id === run.runId && (await installation.reads.run(run.tenant, run.runId)) === null)
     throw fail("RUN_ID_TAKEN", { run: run.runId });
   if (row.existing && !row.same_request && run.idempotencyKey !== null) {
     throw fail("IDEMPOTENCY_MISMATCH", { key: run.idempotencyKey, run: row.run_id });

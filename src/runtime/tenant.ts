@@ -14,7 +14,7 @@ import type { TokenEvent } from "../domain/tokens.ts";
 import { encodeValue } from "../domain/value.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readEntries } from "../store/journal.ts";
-import { listRuns, readChildren, readOutcome, readRun, readWaits } from "../store/read.ts";
+import { listRuns, readChildren, readWaits } from "../store/read.ts";
 import type {
   Answer,
   CancelVerdict,
@@ -120,15 +120,15 @@ export class TenantVerbs implements Tenant {
 
   async get(runId: string): Promise<Run | null> {
     if (!isUuid(runId)) return null;
-    const row = await answering(() => readRun(this.#installation.db, this.tenantId, runId));
+    const row = await answering(() => this.#installation.reads.run(this.tenantId, runId));
     return row === null ? null : runView(row);
   }
 
   async inspect(runId: string): Promise<RunDetail | null> {
     if (!isUuid(runId)) return null;
-    const { db } = this.#installation;
+    const { db, reads } = this.#installation;
     return answering(async () => {
-      const row = await readRun(db, this.tenantId, runId);
+      const row = await reads.run(this.tenantId, runId);
       if (row === null) return null;
       const run = runView(row);
       const [input, result, waits, entries, children] = await Promise.all([
@@ -176,9 +176,9 @@ export class TenantVerbs implements Tenant {
 
   async result(runId: string): Promise<RunResult | null> {
     if (!isUuid(runId)) return null;
-    const { db } = this.#installation;
+    const { db, reads } = this.#installation;
     return answering(async () => {
-      const row = await readOutcome(db, this.tenantId, runId);
+      const row = await reads.outcome(this.tenantId, runId);
       return row === null ? null : resultView(db, this.tenantId, row);
     });
   }

@@ -30,26 +30,51 @@ export interface RunRow {
 const COLUMNS = `r.run_id, r.root_id, r.parent_id, r.thread_id, r.forked_from, r.created_at, r.run_at, r.tenant_id, r.agent, r.build, r.queue,
   r.input, r.input_blob, r.options, r.metadata, coalesce(o.status, l.state) as status, coalesce(o.reason, l.pause_reason) as reason,
   o.finished_at, coalesce(o.epoch, l.epoch) as epoch, coalesce(o.entries, l.journal_seq) as journal_seq, l.worker_id, l.expires_at, l.cancel`;
-const FROM =
-  "from longhaul.runs r left join longhaul.live l using (run_id) left join longhaul.outcomes o using (run_id)";
+const JOINS = "left join longhaul.live l on l.run_id = r.run_id left join longhaul.outcomes o on o.run_id = r.run_id";
+const FROM = `from longhaul.runs r ${JOINS}`;
+/** Each is looked up by itself, however many a plan that was made for few tables expects. */
+const each = (select: string): string =>
+  `select r.* from unnest($1::text[], $2::uuid[]) a(tenant_id, run_id) cross join lateral (${select} limit 1) r`;
+const ASKED_FOR = "r.tenant_id = a.tenant_id and r.run_id = a.run_id";
 
-/** One run of this tenant, also while its transactional submit has committed but not entered the queue yet. */
-export async function readRun(db: Queryable, tenant: string, runId: string): Promise<RunRow | null> {
-  const [row] = await db.query<RunRow>(
-    `select ${COLUMNS} ${FROM} where r.tenant_id = $1 and r.run_id = $2`,
-    [tenant, runId],
-    "lh_read_run",
+/** A run that somebody asks for. */
+export interface RunAsk {
+  readonly tenant: string;
+  readonly runId: string;
+}
+
+/** Runs, each of its tenant, also while their transactional submit has committed but not entered the queue yet. In the order of the asks. */
+export async function readRuns(db: Queryable, asks: readonly RunAsk[]): Promise<(RunRow | null)[]> {
+  const rows = await db.query<RunRow>(
+    each(`select ${COLUMNS} ${FROM} where ${ASKED_FOR}`),
+    askValues(asks),
+    "lh_read_runs",
   );
-  if (row !== undefined) return row;
-  const [taken] = await db.query<RunRow>(
-    `select i.run_id, i.run_id as root_id, null::uuid as parent_id, i.thread_id, null::uuid as forked_from, i.created_at, i.run_at, i.tenant_id, i.agent,
-       i.build, i.queue, i.input, i.input_blob, i.options, i.metadata, 'queued' as status, null as reason, null as finished_at, 0 as epoch,
+  const found = inOrder(asks, rows);
+  const others = asks.filter((_, i) => found[i] === null);
+  if (others.length === 0) return found;
+  const taken = await db.query<RunRow>(
+    each(`select r.run_id, r.run_id as root_id, null::uuid as parent_id, r.thread_id, null::uuid as forked_from, r.created_at, r.run_at, r.tenant_id, r.agent,
+       r.build, r.queue, r.input, r.input_blob, r.options, r.metadata, 'queued' as status, null as reason, null as finished_at, 0 as epoch,
        0 as journal_seq, null as worker_id, null as expires_at, null as cancel
-       from longhaul.intake i where i.tenant_id = $1 and i.run_id = $2`,
-    [tenant, runId],
-    "lh_read_intake",
+       from longhaul.intake r where ${ASKED_FOR}`),
+    askValues(others),
+    "lh_read_intakes",
   );
-  return taken ?? null;
+  const queued = inOrder(asks, taken);
+  return found.map((row, i) => row ?? queued[i] ?? null);
+}
+
+function askValues(asks: readonly RunAsk[]): [string[], string[]] {
+  return [asks.map(({ tenant }) => tenant), asks.map(({ runId }) => runId)];
+}
+
+function inOrder<Row extends { readonly run_id: string; readonly tenant_id: string }>(
+  asks: readonly RunAsk[],
+  rows: readonly Row[],
+): (Row | null)[] {
+  const byName = new Map(rows.map((row) => [`${row.run_id} ${row.tenant_id}`, row]));
+  return asks.map(({ tenant, runId }) => byName.get(`${runId.toLowerCase()} ${tenant}`) ?? null);
 }
 
 export interface RunFilter {
@@ -93,6 +118,8 @@ export function listRuns(db: Queryable, tenant: string, filter: RunFilter): Prom
 }
 
 export interface OutcomeRow {
+  readonly run_id: string;
+  readonly tenant_id: string;
   readonly status: "succeeded" | "failed" | "cancelled";
   readonly reason: string | null;
   readonly output: string | null;
@@ -100,13 +127,16 @@ export interface OutcomeRow {
   readonly failure: string | null;
 }
 
-export async function readOutcome(db: Queryable, tenant: string, runId: string): Promise<OutcomeRow | null> {
-  const [row] = await db.query<OutcomeRow>(
-    "select status, reason, output, output_blob, failure from longhaul.outcomes where tenant_id = $1 and run_id = $2",
-    [tenant, runId],
-    "lh_read_outcome",
+/** How runs ended; null for those that have not. In the order of the asks. */
+export async function readOutcomes(db: Queryable, asks: readonly RunAsk[]): Promise<(OutcomeRow | null)[]> {
+  const rows = await db.query<OutcomeRow>(
+    each(
+      `select r.run_id, r.tenant_id, r.status, r.reason, r.output, r.output_blob, r.failure from longhaul.outcomes r where ${ASKED_FOR}`,
+    ),
+    askValues(asks),
+    "lh_read_outcomes",
   );
-  return row ?? null;
+  return inOrder(asks, rows);
 }
 
 export interface ApprovalRow {
