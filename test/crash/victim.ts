@@ -1,11 +1,10 @@
 // A victim as the harness holds it: a real process, started ahead of time, that can be killed, frozen and thawed.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { built } from "../support/built.ts";
 import type { Orders } from "./victim-program.ts";
 
-const PROGRAM = fileURLToPath(new URL("./victim-program.ts", import.meta.url));
-const LOADER = import.meta.resolve("tsx");
+const PROGRAM = built(new URL("./victim-program.ts", import.meta.url));
 const alive = new Set<ChildProcess>();
 // A frozen process does not notice that its parent is gone.
 process.on("exit", () => {
@@ -21,7 +20,7 @@ export class Victim {
   output = "";
 
   constructor() {
-    this.#child = fork(PROGRAM, { execArgv: ["--import", LOADER], stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    this.#child = fork(PROGRAM, { execArgv: [], stdio: ["ignore", "pipe", "pipe", "ipc"] });
     alive.add(this.#child);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on("data", (bytes: Buffer) => {

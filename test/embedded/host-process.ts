@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { EmbeddedPostgres } from "../../src/embedded/index.ts";
+import { built } from "../support/built.ts";
 
 type Facts = Pick<EmbeddedPostgres, "url" | "port" | "pid" | "adopted">;
 
@@ -23,12 +23,12 @@ export interface HostOptions {
   readonly module?: string;
 }
 
-const PROGRAM = fileURLToPath(new URL("host-program.ts", import.meta.url));
-const MODULE = fileURLToPath(new URL("../../src/embedded/index.ts", import.meta.url));
+const PROGRAM = built(new URL("host-program.ts", import.meta.url));
+const MODULE = built(new URL("../../src/embedded/index.ts", import.meta.url));
 
 /** Starts the process, and waits until its server runs. Rejects with what the process said if it cannot. */
 export async function startHost(dataDir: string, { module = MODULE, ...user }: HostOptions = {}): Promise<Host> {
-  const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), PROGRAM, dataDir, module], {
+  const child = spawn(process.execPath, [PROGRAM, dataDir, module], {
     stdio: ["pipe", "pipe", "pipe"],
     ...user,
   });

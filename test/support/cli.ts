@@ -1,7 +1,7 @@
 // The real program `longhaul` in a process of its own, from the sources: run to its end, or followed while it runs.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { built } from "./built.ts";
 
 export interface CliOptions {
   readonly cwd: string;
@@ -25,19 +25,18 @@ export interface CliResult {
 /** An event that a long-running command prints. */
 export type CliEvent = Readonly<Record<string, unknown>> & { readonly event: string };
 
-const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const TSX = import.meta.resolve("tsx");
+const MAIN = built(new URL("../../src/cli/main.ts", import.meta.url));
 /** Nothing of the machine's own configuration may leak in. */
 const OURS = /^(LONGHAUL_|DATABASE_URL$|PORT$|NO_COLOR$|FORCE_COLOR$|NODE_OPTIONS$)/;
 
 function start(args: readonly string[], { cwd, env = {} }: CliOptions): ChildProcess {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !OURS.test(name)));
-  return spawn(process.execPath, ["--import", TSX, MAIN, ...args], { cwd, env: { ...clean, ...env } });
+  return spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...clean, ...env } });
 }
 
 /** The command line that starts the program, for a shell. */
 export function cliCommand(args: string): string {
-  return `'${process.execPath}' --import '${TSX}' '${MAIN}' ${args}`;
+  return `'${process.execPath}' '${MAIN}' ${args}`;
 }
 
 export function cli(args: readonly string[], options: CliOptions): Promise<CliResult> {

@@ -1,4 +1,5 @@
 // One PostgreSQL for the whole test run; every test file clones its own database from it.
+import { buildPrograms } from "./built.ts";
 import { announce, startTestPostgres, useTestPostgres } from "./postgres.ts";
 
 /**
@@ -6,6 +7,7 @@ import { announce, startTestPostgres, useTestPostgres } from "./postgres.ts";
  * LONGHAUL_TEST_DATABASE_URL the suite runs on that server instead of an embedded one.
  */
 export default async function setup(): Promise<() => Promise<void>> {
+  await buildPrograms();
   const given = process.env["LONGHAUL_TEST_DATABASE_URL"];
   if (given !== undefined && given !== "") {
     announce(await useTestPostgres(given));

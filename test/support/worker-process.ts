@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { ConnectOptions, WorkerSettings } from "../../src/index.ts";
+import { built } from "./built.ts";
 
 export interface WorkerProcess {
   readonly process: ChildProcess;
@@ -23,18 +23,18 @@ export interface WorkerProcessOptions {
   readonly gateway?: ConnectOptions["gateway"];
 }
 
-const PROGRAM = fileURLToPath(new URL("worker-program.ts", import.meta.url));
+const PROGRAM = built(new URL("worker-program.ts", import.meta.url));
 
 /** Starts the process; what it does before it says its id can be waited for by other means. */
 export function spawnWorker({ url, build, module, settings = {}, gateway }: WorkerProcessOptions): ChildProcess {
   const facts = {
     url,
     build,
-    module: fileURLToPath(module),
+    module: built(module),
     settings: { slots: 20, tickMs: 50, ...settings },
     gateway,
   };
-  return spawn(process.execPath, ["--import", import.meta.resolve("tsx"), PROGRAM, JSON.stringify(facts)], {
+  return spawn(process.execPath, [PROGRAM, JSON.stringify(facts)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
 }
