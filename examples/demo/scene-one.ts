@@ -1,4 +1,5 @@
 // The first scene: one run, followed over HTTP; the worker that holds it is killed in the middle of a step, twice.
+import { setTimeout as pause } from "node:timers/promises";
 import type { RunEvent } from "../../src/index.ts";
 import type { Kill } from "./crew.ts";
 import { followRun, outputOf, submitRun } from "./http.ts";
@@ -18,7 +19,7 @@ export interface SceneOne {
 /** In the middle of which step to kill: the first of these that begins, once each. */
 const KILL_IN: readonly (readonly string[])[] = [["search#2", "read#1"], ["answer#1"]];
 /** A worker that is to take over tells what it has read within this time. */
-const REPLAY_TOLD_MS = 1_000;
+const REPLAY_TOLD_MS = 5_000;
 const STRANGER: Who = { name: "?", pid: 0 };
 
 export async function playSceneOne(
@@ -60,6 +61,7 @@ class Killer {
   readonly #tell: Tell;
   readonly #left = KILL_IN.map((steps) => [...steps]);
   readonly #begun = new Map<string, number>();
+  readonly #ended = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(stage: Stage, runId: string, pauseMs: number, tell: Tell) {
@@ -71,13 +73,18 @@ class Killer {
 
   see({ what, runId, step, pid }: WitnessLine): void {
     if (runId !== this.#runId) return;
-    if (what === "ended") return;
+    if (what === "ended") {
+      this.#ended.add(step);
+      return;
+    }
     this.#begun.set(step, this.bodiesOf(step) + 1);
     const again = this.bodiesOf(step) > 1;
     this.#tell({ event: "step_began", worker: this.#who(pid), step: shortKey(step), again });
-    if (this.#left[0]?.includes(step) !== true) return;
+    const [steps] = this.#left;
+    if (steps?.includes(step) !== true) return;
     this.#left.shift();
-    this.#timer = setTimeout(() => void this.#kill(pid, step), this.#pauseMs / 2);
+    const tooLate = (): number => this.#left.unshift(steps);
+    this.#timer = setTimeout(() => void this.#kill(pid, step, tooLate), this.#pauseMs / 2);
   }
 
   /** How often bodies of this step began. */
@@ -89,12 +96,13 @@ class Killer {
     clearTimeout(this.#timer);
   }
 
-  async #kill(pid: number, step: string): Promise<void> {
-    // Somebody must be there to take over at once; the replacement of the last victim may still be loading.
-    await this.#stage.crew.fill(WORKERS);
-    const victim = this.#stage.crew.ready.find((member) => member.pid === pid);
-    if (victim === undefined) return;
-    this.kills.push(this.#stage.crew.kill(victim));
+  async #kill(pid: number, step: string, tooLate: () => void): Promise<void> {
+    const { crew } = this.#stage;
+    // Somebody should be there to take over at once; the replacement of the last victim may still be loading. The step waits for nobody.
+    if (crew.ready.length < WORKERS) await Promise.race([crew.fill(WORKERS), pause(this.#pauseMs / 4)]);
+    const victim = crew.ready.find((member) => member.pid === pid);
+    if (victim === undefined || this.#ended.has(step)) return tooLate();
+    this.kills.push(crew.kill(victim));
     this.#tell({ event: "kill", worker: this.#who(pid), step: shortKey(step), inHand: 1 });
   }
 
