@@ -1,5 +1,6 @@
 // The gateway of one process: every model call passes here, from agents' runs, from the HTTP endpoint, or from a program of its own.
 import type { EmbeddingModelV3CallOptions } from "@ai-sdk/provider";
+import { lazily } from "../domain/lazy.ts";
 import type { Attribution } from "../domain/model-call.ts";
 import type { RunNeeds } from "../domain/run-needs.ts";
 import type { Database } from "../store/database.ts";
@@ -45,6 +46,9 @@ export interface GatewayOptions {
   /** How often it looks whether old rows are to be cleared away. Default 1 min; one process of the installation does it for all. */
   readonly upkeepEveryMs?: number;
 }
+
+/** Only the endpoint needs it, and it takes long to load. */
+const openAi = lazily(() => import("./openai/job.ts"));
 
 export class Gateway {
   readonly settings: GatewaySettings;
@@ -118,8 +122,7 @@ export class Gateway {
 
   /** A request in OpenAI's words, to whoever serves it. @throws as `perform` does */
   async openAi(call: OpenAiCall, options: CallOptions): Promise<Performed<string>> {
-    // Only the endpoint needs it, and it takes long to load.
-    const { openAiJob } = await import("./openai/job.ts");
+    const { openAiJob } = await openAi();
     return this.perform(openAiJob(call, this.#outlets), options);
   }
 

@@ -1,6 +1,7 @@
 // The shape of a tool's arguments, however it is written: Zod or any Standard Schema, an AI SDK schema, or plain JSON Schema (MCP).
 import type { JSONSchema7 } from "@ai-sdk/provider";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { lazily } from "../../domain/lazy.ts";
 import { pathOf } from "../schema.ts";
 
 export type Checked =
@@ -18,6 +19,7 @@ export interface ToolSchema {
 
 const AI_SCHEMA = Symbol.for("vercel.ai.schema");
 const ISSUES_TOLD = 10;
+const zod = lazily(() => import("zod"));
 
 interface AiSchema {
   readonly jsonSchema: JSONSchema7 | PromiseLike<JSONSchema7>;
@@ -59,7 +61,7 @@ async function jsonOf(schema: StandardSchemaV1): Promise<JSONSchema7> {
   } catch {
     // A date, for one, has no JSON Schema; what follows lets it be anything.
   }
-  const { toJSONSchema } = await import("zod");
+  const { toJSONSchema } = await zod();
   return toJSONSchema(schema as never, { target: "draft-7", io: "input", unrepresentable: "any" }) as JSONSchema7;
 }
 
@@ -92,7 +94,7 @@ function jsonSchema(get: () => JSONSchema7 | PromiseLike<JSONSchema7>): ToolSche
 
 /** Null for a schema that says what cannot be checked here, as `if` and remote references: the tool sees for itself. */
 async function checkerOf(schema: JSONSchema7): Promise<((args: unknown) => string | null) | null> {
-  const { fromJSONSchema } = await import("zod");
+  const { fromJSONSchema } = await zod();
   const { $schema: _, ...undated } = schema;
   for (const form of [undated, schema]) {
     try {

@@ -1,7 +1,11 @@
 // One request to an OpenAI-compatible address, passed on as it came; and what went wrong with it, as the AI SDK would say it.
 import { APICallError } from "@ai-sdk/provider";
+import { lazily } from "../../domain/lazy.ts";
 import { MODEL_REPLY_BYTES_MAX } from "../../domain/limits.ts";
 import { TruncatedStream } from "../truncated-stream.ts";
+
+/** Only who asks a model loads what it takes. */
+const http = lazily(() => import("../http.ts"));
 
 /** Where a provider is, and who we are to it. */
 export interface Address {
@@ -26,8 +30,7 @@ export interface UpstreamReply {
 /** @throws APICallError for every status but a success; what undici throws */
 export async function post(address: Address, path: string, body: string, abort: AbortSignal): Promise<UpstreamReply> {
   const url = address.baseUrl + path;
-  // Only who asks a model loads what it takes.
-  const { poolOf, request } = await import("../http.ts");
+  const { poolOf, request } = await http();
   const reply = await request(url, {
     method: "POST",
     headers: { "content-type": "application/json", ...address.headers },
