@@ -48,7 +48,8 @@ export async function longhaul(lab: Lab, upstream: string): Promise<Between> {
   const config = { server: { auth: "keys" }, plans: PLANS, gateway: { providers: { openai } } };
   writeFileSync(join(folder, "longhaul.config.mjs"), `export default ${JSON.stringify(config)};\n`);
   const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-  const args = ["--import", import.meta.resolve("tsx"), main, "server", "--port", "0", "--json"];
+  const loader = new URL("../lab/typescript.mjs", import.meta.url).href;
+  const args = ["--import", loader, main, "server", "--port", "0", "--json"];
   const server = new ServerProcess("Longhaul", args, { DATABASE_URL: database.url }, folder);
   const url = await server.line(readyUrl);
   return {
