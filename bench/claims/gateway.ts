@@ -101,7 +101,10 @@ async function turn(
   const all = [whole, streamed, many];
   for (const { failure } of all) if (failure !== null) lab.say(`a call failed: ${failure}`);
   return {
-    ...{ whole: whole.times, streamed: streamed.times, perSecond: many.perSecond, statements },
+    whole: whole.times,
+    streamed: streamed.times,
+    perSecond: many.perSecond,
+    statements,
     failed: all.reduce((sum, { failed }) => sum + failed, 0),
   };
 }
@@ -136,7 +139,8 @@ function figures(direct: Found, found: Found): Measure[] {
     );
   const measure = (what: string, value: number, limit?: number): Measure => ({
     what: `${what}, ${name}`,
-    ...{ value, unit: "ms" },
+    value,
+    unit: "ms",
     ...(limit === undefined ? {} : bar("most", limit)),
   });
   return [
@@ -148,7 +152,8 @@ function figures(direct: Found, found: Found): Measure[] {
     measure(`added to a whole stream, ${RATE}, p99`, added("streamed", "last", 0.99)),
     {
       what: `calls per second, ${CONNECTIONS} connections, ${name}`,
-      ...{ value: median(found.perSecond), unit: "1/s" },
+      value: median(found.perSecond),
+      unit: "1/s",
       baseline: { what: "direct", value: median(direct.perSecond) },
       ...bar("least", 500),
     },

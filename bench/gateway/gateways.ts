@@ -33,9 +33,15 @@ const PLANS = { bench: { budget: { usd: 100_000, per: "month" as const } } };
 export function nobody(upstream: string): Between {
   const nothing = (): void => undefined;
   return {
-    ...{ name: "direct", does: "nothing between client and provider", url: upstream, model: MODEL, databaseUrl: null },
+    name: "direct",
+    does: "nothing between client and provider",
+    url: upstream,
+    model: MODEL,
+    databaseUrl: null,
     headers: { authorization: `Bearer ${PROVIDER_KEY}` },
-    ...{ pause: nothing, resume: nothing, close: async () => undefined },
+    pause: nothing,
+    resume: nothing,
+    close: async () => undefined,
   };
 }
 
@@ -55,12 +61,10 @@ export async function longhaul(lab: Lab, upstream: string): Promise<Between> {
   return {
     name: `Longhaul ${VERSION}`,
     does: "an API key, four limits, a tenant's budget in dollars, every call on the disk before it goes out (fsync), its cost afterwards",
-    ...{
-      url: `${url}/v1`,
-      model: `openai/${MODEL}`,
-      headers: { authorization: `Bearer ${token}` },
-      databaseUrl: database.url,
-    },
+    url: `${url}/v1`,
+    model: `openai/${MODEL}`,
+    headers: { authorization: `Bearer ${token}` },
+    databaseUrl: database.url,
     pause: () => server.pause(),
     resume: () => server.resume(),
     close: async () => {

@@ -118,8 +118,11 @@ async function carryOut(order: LoadOrder): Promise<LoadNews> {
   await load.close();
   const { first, last, failures } = load;
   return {
-    ...{ type: "done", times: { first, last }, perSecond: last.length / passed },
-    ...{ failed: failures.length, failure: failures[0] ?? null },
+    type: "done",
+    times: { first, last },
+    perSecond: last.length / passed,
+    failed: failures.length,
+    failure: failures[0] ?? null,
   };
 }
 

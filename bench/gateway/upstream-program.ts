@@ -14,7 +14,9 @@ const USAGE = { prompt_tokens: 48, completion_tokens: 9, total_tokens: 57 };
 const FRAME = { id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1_700_000_000, model: "gpt-5-mini" };
 const MESSAGE = { role: "assistant", content: "one two three four five six seven eight nine" };
 const WHOLE = JSON.stringify({
-  ...{ ...FRAME, object: "chat.completion", usage: USAGE },
+  ...FRAME,
+  object: "chat.completion",
+  usage: USAGE,
   choices: [{ index: 0, finish_reason: "stop", message: MESSAGE }],
 });
 

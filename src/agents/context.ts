@@ -245,7 +245,11 @@ export class Context implements Ctx {
     this.#begin("budget", "budget");
     const { claim, owner } = this.#execution;
     const spec = {
-      ...{ name: "budget", input: null, retry: resolveRetry(undefined), timeoutMs: null, counted: false },
+      name: "budget",
+      input: null,
+      retry: resolveRetry(undefined),
+      timeoutMs: null,
+      counted: false,
       body: () => viewBudget(owner.committer.db, claim.budget_id),
     };
     return (await performStep(this.#execution, this.#scope, spec)) as BudgetView | null;

@@ -34,7 +34,11 @@ export async function waitForRoom(execution: Execution, gateway: ModelGateway | 
   if (gateway === null) throw fail("GATEWAY_MISSING");
   const { agent, tenant_id: tenant } = execution.claim;
   await performStep(execution, execution.root, {
-    ...{ name: "(room)", input: null, retry: resolveRetry(undefined), timeoutMs: null, counted: false },
+    name: "(room)",
+    input: null,
+    retry: resolveRetry(undefined),
+    timeoutMs: null,
+    counted: false,
     body: async () => {
       const { ok, readyAtMs, blocking } = await gateway.preflight({ ...needs, agent, tenant });
       if (ok) return null;

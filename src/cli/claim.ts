@@ -74,7 +74,12 @@ async function connectWorker(
   // Somebody who looks at a breakpoint blocks the event loop for as long as he likes.
   const endWhenStalled = debuggerUrl() === undefined;
   const worker = {
-    ...{ slots, drainMs, leaseMs, stallMs, endWhenStalled, isolate },
+    slots,
+    drainMs,
+    leaseMs,
+    stallMs,
+    endWhenStalled,
+    isolate,
     ...(queues && { queues }),
     ...(onlyRun && { onlyRun }),
     ...(workerId && { workerId }),

@@ -34,7 +34,10 @@ export async function measure(context: Context, stepsPerCall: number): Promise<M
   const { readPlanFigures } = await import("../store/plan-figures.ts");
   const { schema } = project.settings;
   const db = openDatabase({
-    ...{ url, schema, max: 2, applicationName: "longhaul plan" },
+    url,
+    schema,
+    max: 2,
+    applicationName: "longhaul plan",
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });
   try {

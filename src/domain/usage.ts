@@ -28,7 +28,11 @@ export interface Spend {
 export const NO_SPEND: Spend = { inputTokens: 0, outputTokens: 0, nanoUsd: 0n, steps: 0 };
 
 export const NO_TOKENS: TokenUsage = {
-  ...{ inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 0,
 };
 
 export function addSpend(a: Spend, b: Spend): Spend {

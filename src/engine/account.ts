@@ -111,7 +111,7 @@ export class RunAccount {
    * @throws BUDGET_EXCEEDED; Postponed while others of the tree have it set aside
    */
   open(facts: CallFacts): Promise<OpenedCall> {
-    return this.#open({ ...facts, callId: newId() });
+    return this.#open({ callId: newId(), ...facts });
   }
 
   /**
@@ -119,7 +119,7 @@ export class RunAccount {
    * item's id.
    */
   openItem(facts: CallFacts, item: NewItem): Promise<OpenedCall> {
-    return this.#open({ ...facts, callId: item.itemId, item });
+    return this.#open({ callId: item.itemId, item, ...facts });
   }
 
   /** Closes the call of an item that was opened before, maybe in another process. */
@@ -152,7 +152,7 @@ export class RunAccount {
 
   /** An answer that no attempt was made for: it is written down with the step. */
   note(facts: CallFacts, outcome: CallOutcome): void {
-    const call: NewCall = { ...facts, callId: newId() };
+    const call: NewCall = { callId: newId(), ...facts };
     this.#closings.note(call, outcome, insideStep.getStore()?.key ?? null, this.#run.epoch);
   }
 

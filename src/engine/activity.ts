@@ -19,15 +19,29 @@ export class Activity {
     return this.#labels.values().next().value;
   }
 
-  async during<T>(work: () => Promise<T>, label?: string): Promise<T> {
+  /** What is under way until it has settled. Not an async function: hundreds of steps wait at this place, and each frame costs them memory. */
+  during<T>(work: () => Promise<T>, label?: string): Promise<T> {
     this.#busy += 1;
     if (label !== undefined) this.#labels.add(label);
-    try {
-      return await work();
-    } finally {
+    const over = (): void => {
       this.#busy -= 1;
       if (label !== undefined) this.#labels.delete(label);
       this.#onLess();
+    };
+    try {
+      return work().then(
+        (value) => {
+          over();
+          return value;
+        },
+        (error) => {
+          over();
+          throw error;
+        },
+      );
+    } catch (error) {
+      over();
+      return Promise.reject(error);
     }
   }
 

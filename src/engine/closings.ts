@@ -1,6 +1,6 @@
 // What became of a run's calls, until it is written down: with the record of the step that made them, or soon without it.
 import type { CallOutcome, OpenedCall } from "../domain/calls.ts";
-import type { Account, Closing, NewCall } from "../store/calls.ts";
+import type { Closing, NewCall } from "../store/calls.ts";
 import type { Committer } from "./commit.ts";
 
 /** How long the closing of an attempt that failed waits for its step's append, and one that succeeded. */
@@ -82,9 +82,8 @@ export class Closings {
     const closings = this.#pending.get(key)?.closings ?? [];
     this.#drop(key);
     for (const { closing, epoch } of closings) {
-      const account: Account = { accountId: this.#runId, epoch };
       // What is not written is charged at its estimate, when the run ends or goes on elsewhere.
-      const sent = this.#committer.closeCall({ ...closing, ...account }).catch(() => undefined);
+      const sent = this.#committer.closeCall({ accountId: this.#runId, epoch, ...closing }).catch(() => undefined);
       this.#sending.add(sent);
       void sent.finally(() => this.#sending.delete(sent));
     }

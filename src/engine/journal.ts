@@ -220,7 +220,7 @@ export class RunJournal {
     const { entries, extras } = this.#draft.take();
     const plain: Append = { runId: this.runId, epoch: this.epoch, first: this.#committed + 1, entries };
     const spend = extras === null ? null : onlySpend(extras);
-    const append = spend === null ? plain : { ...plain, spend };
+    const append = spend === null ? plain : { spend, ...plain };
     // What is buffered from here on is numbered after this write: it is the only one under way.
     this.#committed += append.entries.length;
     try {

@@ -116,8 +116,14 @@ async function ask(execution: Execution, stepKey: string, refusal: Askable): Pro
     request,
   );
   const approval = {
-    ...{ approvalId, stepKey, kind: "approval" as const, name: "budget" },
-    ...{ request, requestBlob: null, requestHash: hashInput(request), expiresAt: null },
+    approvalId,
+    stepKey,
+    kind: "approval" as const,
+    name: "budget",
+    request,
+    requestBlob: null,
+    requestHash: hashInput(request),
+    expiresAt: null,
   };
   await execution.journal.add(entry, { approvals: [approval] });
   return approvalId;

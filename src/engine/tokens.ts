@@ -210,7 +210,7 @@ export class LiveTokens {
       if (chars > STATEMENT_CHARS_MAX) break;
       for (const { pos, body } of log.blocksFrom(log.sent)) {
         this.#blocks += 1;
-        blocks.push({ ...log.name, n: this.#blocks, take: log.take, pos, body });
+        blocks.push({ n: this.#blocks, take: log.take, pos, body, ...log.name });
         chars += body.length;
       }
       log.sent = log.length;

@@ -89,7 +89,14 @@ async function waitFor(execution: Execution, scope: Scope, spec: WaitSpec): Prom
     return await new Promise<Resolution>((resolve) => {
       const address = spec.address(key, approvalId);
       execution.waits.open({
-        ...{ key, address, scope, dueMs, label: spec.label, group: null, approvalId, resolve },
+        key,
+        address,
+        scope,
+        dueMs,
+        label: spec.label,
+        group: null,
+        approvalId,
+        resolve,
         ...(opened === undefined ? { notBeforeMs } : {}),
       });
     });

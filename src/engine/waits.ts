@@ -70,7 +70,7 @@ export class Waits {
   }
 
   open(wait: PendingWait): void {
-    const open: Open = { ...wait, alarm: null, resolving: false };
+    const open: Open = { alarm: null, resolving: false, ...wait };
     this.#open.add(open);
     this.#arm(open);
     this.#offer(open);

@@ -119,8 +119,14 @@ export class WallTime {
 function outOfTime({ budgetId, wallMs, endsAtMs }: Wall, nowMs: number): LonghaulError {
   const spentMs = wallMs + nowMs - endsAtMs;
   return exceeded({
-    ...{ budgetId, dimension: "wallMinutes", limit: minutes(wallMs), spent: minutes(spentMs) },
-    ...{ held: 0, asked: 0, onExceeded: "fail", final: true },
+    budgetId,
+    dimension: "wallMinutes",
+    limit: minutes(wallMs),
+    spent: minutes(spentMs),
+    held: 0,
+    asked: 0,
+    onExceeded: "fail",
+    final: true,
   });
 }
 

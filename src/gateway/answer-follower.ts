@@ -37,7 +37,9 @@ export class AnswerFollower {
       };
       const onAbort = (): void => end(() => reject(abort.reason));
       const waiting: Waiting = {
-        ...{ key, seen, sinceMs: performance.now() },
+        key,
+        seen,
+        sinceMs: performance.now(),
         resolve: (followed) => end(() => resolve(followed)),
       };
       if (abort.aborted) return reject(abort.reason);

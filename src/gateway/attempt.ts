@@ -83,7 +83,7 @@ async function open(
   attempt: number,
 ): Promise<OpenedCall> {
   try {
-    return await payer.open({ ...{ callKey, attribution, alias: route.alias, attempt, estimate: need }, ...target });
+    return await payer.open({ callKey, attribution, alias: route.alias, attempt, estimate: need, ...target });
   } catch (error) {
     payer.settle(need, NO_SPEND);
     booking.undo();
@@ -121,7 +121,11 @@ function outcomeOf(
 ): CallOutcome {
   const latencyMs = Math.round(performance.now() - startMs);
   return {
-    ...{ usage, nanoUsd, confidence: price.confidence, source: "provider", latencyMs },
+    usage,
+    nanoUsd,
+    confidence: price.confidence,
+    source: "provider",
+    latencyMs,
     firstChunkMs: firstChunkMs === null ? null : Math.round(firstChunkMs),
   };
 }

@@ -90,9 +90,9 @@ export class Breakers implements BreakerDesk {
     if (probe !== undefined) this.#endProbe(name, probe, outcome);
     else if (outcome !== "neutral") {
       const { windowMs, callsMin, failureRate, openMs } = this.#rules;
-      const counted = { succeeded: Number(outcome === "success"), failed: Number(outcome === "failure") };
+      const [succeeded, failed] = outcome === "success" ? [1, 0] : [0, 1];
       const bad = { window: windowMs, least: callsMin, rate: failureRate, open: openMs };
-      this.#options.settlement.add({ outcomes: [{ target: name, ...counted, ...bad }] });
+      this.#options.settlement.add({ outcomes: [{ target: name, succeeded, failed, ...bad }] });
     }
   }
 

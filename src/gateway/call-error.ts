@@ -38,7 +38,9 @@ export function callError(attempts: readonly [FailedAttempt, ...FailedAttempt[]]
   const details = {
     attempts: attempts.map((attempt) => ({
       model: `${attempt.target.provider}/${attempt.target.model}`,
-      ...{ kind: attempt.failure.kind, status: attempt.failure.status, message: attempt.failure.message },
+      kind: attempt.failure.kind,
+      status: attempt.failure.status,
+      message: attempt.failure.message,
     })),
     readyAtMs: failure.readyAtMs,
   };

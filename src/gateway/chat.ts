@@ -19,6 +19,7 @@ export interface ChatRequest {
 
 export function chatJob(request: ChatRequest, modelOf: (target: Target) => Promise<LanguageModelV3>): Job<ChatReply> {
   const { options, stream, onPart, onReset } = request;
+  const { abortSignal: _, ...plain } = options;
   const identity = callIdentity("chat", options);
   let hasShown = false;
   const show = (part: LanguageModelV3StreamPart, attempt: Attempt): void => {
@@ -44,16 +45,17 @@ export function chatJob(request: ChatRequest, modelOf: (target: Target) => Promi
     send: async (attempt) => {
       const model = await modelOf(attempt.target);
       const max = attempt.maxOutputTokens === null ? {} : { maxOutputTokens: attempt.maxOutputTokens };
-      const call = { ...options, ...max, abortSignal: attempt.abort };
+      const call = { abortSignal: attempt.abort, ...plain, ...max };
       return stream ? streamed(model, call, attempt, onPart === undefined ? undefined : show) : whole(model, call);
     },
   };
 }
 
-async function whole(model: LanguageModelV3, call: LanguageModelV3CallOptions): Promise<Sent<ChatReply>> {
-  const result = await model.doGenerate(call);
-  const headers = result.response?.headers ?? {};
-  return { result: replyOf(result), usage: usageOf(result.usage), headers, firstChunkMs: null };
+function whole(model: LanguageModelV3, call: LanguageModelV3CallOptions): Promise<Sent<ChatReply>> {
+  return Promise.resolve(model.doGenerate(call)).then((result) => {
+    const headers = result.response?.headers ?? {};
+    return { result: replyOf(result), usage: usageOf(result.usage), headers, firstChunkMs: null };
+  });
 }
 
 async function streamed(

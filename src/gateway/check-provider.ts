@@ -81,7 +81,9 @@ function builtIn(check: ConfigCheck, path: string, name: string, value: Record<s
   }
   return {
     ...shared(check, path, name, written, kind !== "anthropic"),
-    ...{ kind, baseUrl, api: api ?? "responses" },
+    kind,
+    baseUrl,
+    api: api ?? "responses",
     apiKey: check.secret(`${path}.apiKey`, written["apiKey"]),
     apiKeyEnv: check.text(`${path}.apiKeyEnv`, written["apiKeyEnv"], "OPENAI_API_KEY"),
     headers: headers(check, `${path}.headers`, written["headers"]),

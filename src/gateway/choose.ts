@@ -104,7 +104,7 @@ async function reserveWhatFits(
   price: Price,
 ): Promise<{ readonly estimate: Estimate; readonly need: Spend }> {
   for (let estimate = most; ; ) {
-    const need = { ...estimate, nanoUsd: price.atMost(estimate), steps: 0 };
+    const need = { nanoUsd: price.atMost(estimate), steps: 0, ...estimate };
     try {
       await payer.reserve(need);
       return { estimate, need };

@@ -50,8 +50,14 @@ export class Endeavour<R> {
         const { usage, spend } = end;
         const latencyMs = performance.now() - startMs;
         return {
-          ...{ result, target: chosen.target, source: "provider", usage, spend, attempts: number },
-          ...{ latencyMs, firstChunkMs },
+          result,
+          target: chosen.target,
+          source: "provider",
+          usage,
+          spend,
+          attempts: number,
+          latencyMs,
+          firstChunkMs,
         };
       }
       candidates = await this.#afterFailure(chosen.target, end);

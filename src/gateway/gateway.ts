@@ -84,7 +84,10 @@ export class Gateway {
     const estimator = new Estimator(settings.outputTokensDefault, tokenizerOf(settings, log));
     this.#experience = new Experience(db, estimator);
     this.#parts = {
-      ...{ settings, clock, estimator, log },
+      settings,
+      clock,
+      estimator,
+      log,
       prices: new Prices(settings),
       limiter: this.#quotas,
       breakers: this.#breakers,
@@ -93,7 +96,11 @@ export class Gateway {
     this.modelBatches = new ModelBatches(this.#parts, new Wire(settings, env), env);
     this.batches = new BatchDesk({
       serviceOf: this.modelBatches.serviceOf,
-      ...{ db, patienceMs, clock, log, holdMs: settings.holdMs },
+      db,
+      patienceMs,
+      clock,
+      log,
+      holdMs: settings.holdMs,
       chat: async (options, call) => (await this.chat({ options, stream: false }, call)).result,
     });
   }

@@ -29,7 +29,7 @@ export function pooledFetch(connections: number): typeof globalThis.fetch {
       method: (init?.method ?? "GET") as Dispatcher.HttpMethod,
       headers: { "accept-encoding": "identity", ...plainHeaders(init?.headers) },
       body,
-      ...(init?.signal ? { signal: init.signal } : {}),
+      signal: init?.signal ?? null,
     });
     return toResponse(response);
   };

@@ -56,7 +56,7 @@ export class Ledger {
     budgetId: string | null,
     reopen: (() => Promise<unknown>) | undefined,
   ): Promise<OpenedCall> {
-    const call: NewCall = { ...facts, callId: uuidv7() };
+    const call: NewCall = { callId: uuidv7(), ...facts };
     const untilMs = performance.now() + PATIENCE_MS;
     for (;;) {
       const drawn = await this.#openings.open(call, budgetId);
@@ -81,7 +81,7 @@ export class Ledger {
   #note({ usage, nanoUsd, confidence, source, latencyMs, firstChunkMs, ...facts }: CallFacts & CallOutcome): void {
     const callId = uuidv7();
     const outcome = { usage, nanoUsd, confidence, source, latencyMs, firstChunkMs };
-    const fresh = { ...facts, callId };
+    const fresh = { callId, ...facts };
     this.#add({ callId, state: "succeeded", failure: null, outcome, fresh, accountId: null, epoch: null });
   }
 

@@ -49,12 +49,28 @@ async function shared<R>(
     const latencyMs = Math.round(performance.now() - startMs);
     const { source } = part;
     options.payer.note({
-      ...{ callKey: options.callKey, attribution, alias: route.alias, ...target, attempt: 0, estimate: NO_SPEND },
-      ...{ usage: NO_TOKENS, nanoUsd: 0n, confidence: "exact", source, latencyMs, firstChunkMs: null },
+      callKey: options.callKey,
+      attribution,
+      alias: route.alias,
+      ...target,
+      attempt: 0,
+      estimate: NO_SPEND,
+      usage: NO_TOKENS,
+      nanoUsd: 0n,
+      confidence: "exact",
+      source,
+      latencyMs,
+      firstChunkMs: null,
     });
     const result = codec.decode(part.text);
     return {
-      ...{ result, target, source, usage: NO_TOKENS, spend: NO_SPEND, attempts: 0, latencyMs },
+      result,
+      target,
+      source,
+      usage: NO_TOKENS,
+      spend: NO_SPEND,
+      attempts: 0,
+      latencyMs,
       firstChunkMs: null,
     };
   }

@@ -80,7 +80,8 @@ function listedProvider(list: PriceList, settings: ProviderSettings): string | n
 
 function priceOf(confidence: PriceConfidence, id: string, rates: RateTable): Price {
   return {
-    ...{ confidence, id },
+    confidence,
+    id,
     cost: (usage) => costOf(rates, usage),
     atMost: (estimate) => costAtMost(rates, estimate),
   };

@@ -79,7 +79,11 @@ function quota(provider: LimitedProvider, rule: QuotaRule, dimension: QuotaDimen
   return [
     {
       key: quotaKey(provider, rule.pattern, dimension),
-      ...{ kind, dimension, pattern: rule.pattern, limit, countCached: rule.limits.countCached },
+      kind,
+      dimension,
+      pattern: rule.pattern,
+      limit,
+      countCached: rule.limits.countCached,
       pace: paceOf(dimension, limit, minuteMs),
       zone: kind === "window" ? (ZONES[provider.kind] ?? "UTC") : null,
     },

@@ -43,7 +43,12 @@ export class QuotaPlans {
   get all(): DeclaredQuota[] {
     return [...this.#providers.values()].flatMap(({ quotas }) =>
       quotas.map(({ key, kind, limit, pace, zone }) => ({
-        ...{ key, kind, limit, emission: pace.emissionMs, burst: pace.burstMs, zone },
+        key,
+        kind,
+        limit,
+        emission: pace.emissionMs,
+        burst: pace.burstMs,
+        zone,
       })),
     );
   }

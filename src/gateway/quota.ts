@@ -172,7 +172,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
     const { target, keys, declared } = plan;
     const holder = randomUUID();
     try {
-      const row = await this.#declared(plan, () => this.#asks.add({ ...ask, holder, target, keys, declared }));
+      const row = await this.#declared(plan, () => this.#asks.add({ holder, target, keys, declared, ...ask }));
       return { row, holder };
     } catch (error) {
       // It may have been let through, and nobody will ever say that it is over.
@@ -200,8 +200,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
 
   #send(asks: readonly Ask[], told: Told | null, news: boolean): Promise<QuotaAnswerRow[]> {
     const { db, horizonMs = HORIZON_MS } = this.#options;
-    const terms = { slotMs: this.#slotMs, horizonMs, news };
-    const [first, ...others] = asks.map((ask) => ({ ...ask, ...terms }));
+    const [first, ...others] = asks.map((ask) => ({ slotMs: this.#slotMs, horizonMs, news, ...ask }));
     return first === undefined ? Promise.resolve([]) : reserveQuotas(db, [first, ...others], told);
   }
 
@@ -248,7 +247,7 @@ export class Quotas implements Omit<Limiter, "observe"> {
       if (isOver) return;
       isOver = true;
       if (differences.length > 0)
-        this.#options.settlement.add({ costs: differences.map((difference) => ({ ...difference, gone })) });
+        this.#options.settlement.add({ costs: differences.map((difference) => ({ gone, ...difference })) });
       this.#freeSlots(plan, holder, heldMs);
     };
     return {

@@ -59,7 +59,9 @@ function ratesAbove(prices: ModelPrice, start: number): Rates {
     return price === null ? other : perMillion(price);
   };
   return {
-    ...{ aboveInputTokens: start, input, output },
+    aboveInputTokens: start,
+    input,
+    output,
     cacheRead: or("cache_read_mtok", input),
     cacheWrite: or("cache_write_mtok", input),
     reasoning: or("output_reasoning_mtok", output),

@@ -60,7 +60,12 @@ export function advise(asked: Asked, assumptions: Assumptions = ASSUMPTIONS): Ad
       }
     : quotaFor(question, demand, (given) => attempt(workers, given, room));
   const nearest = bottlenecks({
-    ...{ question, demand, assumptions, shape, slots, postgres },
+    question,
+    demand,
+    assumptions,
+    shape,
+    slots,
+    postgres,
     slotsCarried: fitting.carries,
   })[0];
   return {

@@ -67,7 +67,10 @@ export async function raiseBudgetOf(
   const wallMs = (by.wallMinutes ?? 0) * MINUTE_MS;
   const did = isUuid(budgetId)
     ? await raise(db, (topic, runId) => doorbell.ring(topic, runId), tenant, budgetId, {
-        ...{ raiseId: newId(), by: who, amount, wallMs },
+        raiseId: newId(),
+        by: who,
+        amount,
+        wallMs,
       })
     : null;
   const raised = did === null ? null : await viewBudgetOf(installation, tenant, budgetId);

@@ -51,16 +51,25 @@ export function unknownPlan(plan: string): Error {
 
 export function rowOf({ plan, concurrency, weight, band, unfinishedMax, submitsPerMinute, budget }: Plan): PlanRow {
   return {
-    ...{ plan, concurrency, weight, band: bandNumber(band) },
-    ...{ unfinished_max: unfinishedMax, submits_per_minute: submitsPerMinute },
+    plan,
+    concurrency,
+    weight,
+    band: bandNumber(band),
+    unfinished_max: unfinishedMax,
+    submits_per_minute: submitsPerMinute,
     budget: budget === null ? null : { ...JSON.parse(budgetRow(budget)), per: budget.per },
   };
 }
 
 function planOf({ plan, concurrency, weight, band, unfinished_max, submits_per_minute, budget = null }: PlanRow): Plan {
   return {
-    ...{ plan, concurrency, weight, band: band === null ? null : (BANDS[band] ?? null) },
-    ...{ unfinishedMax: unfinished_max, submitsPerMinute: submits_per_minute, budget: budgetOf(budget) },
+    plan,
+    concurrency,
+    weight,
+    band: band === null ? null : (BANDS[band] ?? null),
+    unfinishedMax: unfinished_max,
+    submitsPerMinute: submits_per_minute,
+    budget: budgetOf(budget),
   };
 }
 

@@ -291,7 +291,7 @@ export class TenantVerbs implements Tenant {
       runId,
       threadId,
       existing,
-      result: async (options) => this.#output(runId, await this.wait(runId, options)),
+      result: (options) => this.wait(runId, options).then((result) => this.#output(runId, result)),
       events: (options: EventsOptions & { readonly tokens: boolean } = { tokens: false }) =>
         this.stream(runId, options) as AsyncGenerator<RunEvent>,
       cancel: (reason) => this.cancel(runId, reason),

@@ -22,7 +22,7 @@ export function identify(longhaul: Pick<Longhaul, "keys">, auth: ServerOptions["
     const token = tokenOf(c);
     if (token === null) throw fail("UNAUTHENTICATED");
     const { keyId, ...holder } = await keys.holder(token);
-    return { ...holder, isLocal: false, onEnd: (ended) => keys.watch(keyId, ended) };
+    return { isLocal: false, onEnd: (ended) => keys.watch(keyId, ended), ...holder };
   };
   return async (c, next) => {
     c.set("caller", await callerOf(c));

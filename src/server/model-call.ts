@@ -38,7 +38,11 @@ export async function modelRequest(services: Services, c: Ctx, api: OpenAiApi): 
   const stream = api !== "embeddings" && flag(body, "stream");
   return {
     call: {
-      ...{ api, text, body, stream, idempotencyKey },
+      api,
+      text,
+      body,
+      stream,
+      idempotencyKey,
       wantsUsage: (body["stream_options"] as { include_usage?: unknown } | null | undefined)?.include_usage === true,
       keeps: cacheMs !== null,
     },
@@ -47,7 +51,9 @@ export async function modelRequest(services: Services, c: Ctx, api: OpenAiApi): 
       attribution: {
         tenant,
         // A run of a program outside is nobody's here: it has no account, and what it costs is found by this name alone.
-        ...{ runId: null, rootId: headers.uuid("x-longhaul-run"), step: null },
+        runId: null,
+        rootId: headers.uuid("x-longhaul-run"),
+        step: null,
         agent: headers.label("x-longhaul-agent"),
         feature: headers.label("x-longhaul-feature"),
       },

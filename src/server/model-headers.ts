@@ -19,9 +19,9 @@ export function targetHeaders(target: Target, attempt: number): Record<string, s
 export function answerHeaders(answer: Performed<unknown>, budget: BudgetView | null): Record<string, string> {
   const { target, attempts, source, spend } = answer;
   return {
-    ...targetHeaders(target, attempts),
     "x-longhaul-cache": CACHE_WORDS[source],
     "x-longhaul-cost-usd": usdText(spend.nanoUsd),
+    ...targetHeaders(target, attempts),
     ...budgetHeaders(budget),
   };
 }

@@ -59,8 +59,13 @@ export interface ItemView {
 export function itemJson(item: NewItem): string {
   const { estimate } = item;
   return JSON.stringify({
-    ...{ item_id: item.itemId, run_id: item.runId, tenant_id: item.tenant, batcher: item.batcher },
-    ...{ payload: item.payload, delay_ms: item.delayMs, deadline_ms: item.deadlineMs },
+    item_id: item.itemId,
+    run_id: item.runId,
+    tenant_id: item.tenant,
+    batcher: item.batcher,
+    payload: item.payload,
+    delay_ms: item.delayMs,
+    deadline_ms: item.deadlineMs,
     est_input: whole(estimate.inputTokens),
     est_output: whole(estimate.outputTokens),
     est_nano_usd: wholeNano(estimate.nanoUsd),
@@ -117,7 +122,12 @@ export async function settleBatch(
   results: readonly ItemResult[],
 ): Promise<string[] | null> {
   const rows = results.map(({ itemId, state, answer, usage, nanoUsd, confidence, alone = false, delayMs = 0 }) => ({
-    ...{ item_id: itemId, state, answer, alone, delay_ms: delayMs, price_confidence: confidence },
+    item_id: itemId,
+    state,
+    answer,
+    alone,
+    delay_ms: delayMs,
+    price_confidence: confidence,
     input_tokens: whole(usage.inputTokens),
     output_tokens: whole(usage.outputTokens),
     cache_read_tokens: whole(usage.cacheReadTokens),
@@ -176,7 +186,11 @@ export async function readItems(db: Queryable, itemIds: readonly string[], settl
 function viewOf({ item_id, batcher, state, answer, figures, price_confidence }: ItemRow): ItemView {
   const [input, output, cacheRead, cacheWrite, reasoning, nano, estInput, estOutput, estNano] = figures;
   return {
-    ...{ itemId: item_id, batcher, state, answer, confidence: price_confidence },
+    itemId: item_id,
+    batcher,
+    state,
+    answer,
+    confidence: price_confidence,
     usage: {
       inputTokens: Number(input),
       outputTokens: Number(output),

@@ -17,7 +17,11 @@ export function budgetView(row: BudgetRow): BudgetView {
   const { budgetId, kind, spent, held, endsAt, periodEndsAt } = row;
   const end = endsAt ?? periodEndsAt;
   return {
-    ...{ budgetId, kind, limits: limitsOf(row), spent: figuresOf(spent), held: figuresOf(held) },
+    budgetId,
+    kind,
+    limits: limitsOf(row),
+    spent: figuresOf(spent),
+    held: figuresOf(held),
     remaining: remainingOf(row),
     endsAt: end?.toISOString() ?? null,
   };

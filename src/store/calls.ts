@@ -159,7 +159,7 @@ export async function openCalls(db: Queryable, calls: readonly NewCall[], budget
  */
 export async function closeCalls(db: Queryable, closings: readonly (Closing & Account)[]): Promise<number> {
   if (closings.length === 0) return 0;
-  const rows = closings.map((c) => ({ ...closingRow(c), account_id: c.accountId, epoch: c.epoch }));
+  const rows = closings.map((c) => ({ account_id: c.accountId, epoch: c.epoch, ...closingRow(c) }));
   const [row] = await db.query<{ closed: number }>(
     "select longhaul.close_apart($1::jsonb) as closed",
     [JSON.stringify(rows)],
@@ -183,7 +183,7 @@ export function runClosingsJson(
   runs: readonly { readonly runId: string; readonly epoch: number; readonly spend?: readonly Closing[] }[],
 ): string {
   return JSON.stringify(
-    runs.flatMap(({ runId, epoch, spend = [] }) => spend.map((c) => ({ ...closingRow(c), run_id: runId, epoch }))),
+    runs.flatMap(({ runId, epoch, spend = [] }) => spend.map((c) => ({ run_id: runId, epoch, ...closingRow(c) }))),
   );
 }
 
@@ -238,7 +238,10 @@ function callRow({ callId, callKey, attribution, alias, provider, model, attempt
     step_key: attribution.step,
     agent: attribution.agent,
     feature: attribution.feature,
-    ...{ alias, provider, model, attempt: Math.min(attempt, 32_767) },
+    alias,
+    provider,
+    model,
+    attempt: Math.min(attempt, 32_767),
     est_input: whole(estimate.inputTokens),
     est_output: whole(estimate.outputTokens),
     est_nano_usd: wholeNano(estimate.nanoUsd),
@@ -248,7 +251,9 @@ function callRow({ callId, callKey, attribution, alias, provider, model, attempt
 function closingRow({ callId, state, failure, outcome, fresh }: Closing): object {
   const { usage } = outcome;
   return {
-    ...{ call_id: callId, state, failure: state === "failed" ? (failure ?? "unknown") : null },
+    call_id: callId,
+    state,
+    failure: state === "failed" ? (failure ?? "unknown") : null,
     input_tokens: whole(usage.inputTokens),
     output_tokens: whole(usage.outputTokens),
     cache_read_tokens: whole(usage.cacheReadTokens),

@@ -104,7 +104,9 @@ export async function readCosts(db: Queryable, by: CostGroup, question: CostQues
     (row): CostLine => ({ key: by === "step" ? unescaped(row.key) : row.key, ...figuresOf(row) }),
   );
   return {
-    ...{ by, since: since.toISOString(), until: until.toISOString() },
+    by,
+    since: since.toISOString(),
+    until: until.toISOString(),
     lines: by === "day" ? shown.reverse() : shown,
     total: figuresOf(total as FiguresRow),
     more: Math.max(0, (lines[0]?.lines ?? 0) - lines.length),
@@ -160,14 +162,23 @@ export async function readConcentration(db: Queryable, question: CostQuestion): 
   const { runs, calls, nano_usd: nano, parts, top } = row as ConcentrationRow;
   const whole = BigInt(nano);
   return {
-    ...{ since: since.toISOString(), until: until.toISOString(), runs, usd: toUsd(whole) },
+    since: since.toISOString(),
+    until: until.toISOString(),
+    runs,
+    usd: toUsd(whole),
     shares: parts.map((part) => ({
-      ...{ percent: part.percent, runs: part.runs },
+      percent: part.percent,
+      runs: part.runs,
       part: whole === 0n ? 0 : Number((BigInt(part.nano) * 1_000_000n) / whole) / 1_000_000,
     })),
     top: top.map((one) => ({
-      ...{ runId: one.run_id, tenant: one.tenant_id, agent: one.agent, calls: one.calls },
-      ...{ inputTokens: one.input_tokens, outputTokens: one.output_tokens, usd: toUsd(BigInt(one.nano_usd)) },
+      runId: one.run_id,
+      tenant: one.tenant_id,
+      agent: one.agent,
+      calls: one.calls,
+      inputTokens: one.input_tokens,
+      outputTokens: one.output_tokens,
+      usd: toUsd(BigInt(one.nano_usd)),
     })),
     isComplete: calls < callsMax,
   };
@@ -176,7 +187,10 @@ export async function readConcentration(db: Queryable, question: CostQuestion): 
 function figuresOf(row: FiguresRow): CostFigures {
   const { calls, failed, cached, coalesced, unpriced } = row;
   return {
-    ...{ calls, failed, cached, coalesced },
+    calls,
+    failed,
+    cached,
+    coalesced,
     inputTokens: row.input_tokens,
     outputTokens: row.output_tokens,
     cacheReadTokens: row.cache_read_tokens,

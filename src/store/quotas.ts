@@ -116,7 +116,13 @@ export async function reserveQuotas(
 ): Promise<QuotaAnswerRow[]> {
   if (others.length === 0) return [await reserveQuota(db, first, told)];
   const asks = [first, ...others].map(({ callKey: call, target, keys, amounts, declared, book, holder }) => ({
-    ...{ call, target, keys, amounts, declared, book, holder },
+    call,
+    target,
+    keys,
+    amounts,
+    declared,
+    book,
+    holder,
   }));
   const { slotMs, horizonMs, news } = first;
   const values = [JSON.stringify(asks), slotMs, horizonMs, told === null ? null : JSON.stringify(told), news];

@@ -22,7 +22,9 @@ describe("starts one", () => {
   test("when more than two runs per slot wait, and says so", () => {
     expect(scaler().decide({ ...quiet, depth: 20, oldestMs: 100 }, processes(10), 0)).toBeNull();
     expect(scaler().decide({ ...quiet, depth: 21, oldestMs: 100 }, processes(10), 0)).toEqual({
-      ...{ start: true, stop: null, reason: "21 runs wait" },
+      start: true,
+      stop: null,
+      reason: "21 runs wait",
     });
   });
 

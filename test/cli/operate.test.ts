@@ -40,8 +40,14 @@ test("a worker that starts has written the plans of the config file; they can be
     { plan: "pro", concurrency: 20 },
   ]);
   expect((await longhaul("plans", "set", "pro", "--concurrency", "3", "--band", "interactive")).json()).toEqual({
-    ...{ plan: "pro", concurrency: 3, weight: 1, band: "interactive", unfinishedMax: null, submitsPerMinute: null },
-    ...{ tenants: 0, budget: null },
+    plan: "pro",
+    concurrency: 3,
+    weight: 1,
+    band: "interactive",
+    unfinishedMax: null,
+    submitsPerMinute: null,
+    tenants: 0,
+    budget: null,
   });
   const [deleted, twice, fixed, zero] = await Promise.all([
     longhaul("plans", "delete", "free"),

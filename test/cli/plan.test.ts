@@ -126,8 +126,16 @@ describe("from what was measured", () => {
 
   test("figures that fit no curve are brought to one that does", () => {
     const figures = {
-      ...{ observed_hours: 10, runs: 100, tenants: 0, busiest_per_hour: 5, ended: 100 },
-      ...{ active_ms_mean: 1_000, active_ms_p95: 10, steps_per_run: 4, waiting_share: 0, wait_ms_mean: 0 },
+      observed_hours: 10,
+      runs: 100,
+      tenants: 0,
+      busiest_per_hour: 5,
+      ended: 100,
+      active_ms_mean: 1_000,
+      active_ms_p95: 10,
+      steps_per_run: 4,
+      waiting_share: 0,
+      wait_ms_mean: 0,
     };
     const { asked } = asMeasured(figures, 2);
     expect(asked).toMatchObject({ tasksPerDay: 240, peak: 1, tenants: 1, callsPerRun: 2 });

@@ -59,7 +59,9 @@ describe("start --workers 1..3", () => {
   test("grows with the load, survives a crash, shrinks when idle, loses nothing, and tells what was late", async () => {
     const hook = await listener();
     const env = {
-      ...{ LONGHAUL_SLOTS: "2", LONGHAUL_SLA_MS: "300", LONGHAUL_IDLE_MINUTES: "0" },
+      LONGHAUL_SLOTS: "2",
+      LONGHAUL_SLA_MS: "300",
+      LONGHAUL_IDLE_MINUTES: "0",
       LONGHAUL_ALERTS_WEBHOOK: hook.url,
     };
     const supervisor = run(["start", "--workers", "1..3", "--port", "0"], env);

@@ -6,17 +6,31 @@ import type { CostFigures, CostReport } from "../../src/domain/costs.ts";
 
 const paper = { columns: 140, color: false };
 const figures: CostFigures = {
-  ...{ calls: 1_200, failed: 3, cached: 20, coalesced: 1, inputTokens: 1_234_567, outputTokens: 45_678 },
-  ...{ cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 999, usd: 12.345, unpriced: 2 },
-  ...{ latencyMs: { p50: 900, p95: 4_200 }, firstChunkMs: null },
+  calls: 1_200,
+  failed: 3,
+  cached: 20,
+  coalesced: 1,
+  inputTokens: 1_234_567,
+  outputTokens: 45_678,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 999,
+  usd: 12.345,
+  unpriced: 2,
+  latencyMs: { p50: 900, p95: 4_200 },
+  firstChunkMs: null,
 };
 const report: CostReport = {
-  ...{ by: "model", since: "2030-01-24T00:00:00.000Z", until: "2030-01-31T00:00:00.000Z" },
+  by: "model",
+  since: "2030-01-24T00:00:00.000Z",
+  until: "2030-01-31T00:00:00.000Z",
   lines: [
     { key: "openai/gpt-5", ...figures },
     { key: null, ...figures, usd: 0.00001, failed: 0, latencyMs: null },
   ],
-  ...{ total: figures, more: 4, isComplete: false },
+  total: figures,
+  more: 4,
+  isComplete: false,
 };
 
 const shown = (blocks: ReturnType<typeof viewCosts>): string => layOut(blocks, paper as never);
@@ -35,7 +49,11 @@ test("lines, their sum, and what is to be known of them", () => {
 test("how unevenly runs cost", () => {
   const text = shown(
     viewCosts({
-      ...{ since: report.since, until: report.until, runs: 200, usd: 10, isComplete: true },
+      since: report.since,
+      until: report.until,
+      runs: 200,
+      usd: 10,
+      isComplete: true,
       shares: [{ percent: 10, runs: 20, part: 0.512 }],
       top: [{ runId: "r1", tenant: "acme", agent: null, calls: 3, inputTokens: 1, outputTokens: 2, usd: 4 }],
     }),
@@ -47,17 +65,18 @@ test("how unevenly runs cost", () => {
 
 test("charges, and those that are dealt with", () => {
   const charge = {
-    ...{
-      runId: "r1",
-      rootId: "r1",
-      tenant: "acme",
-      agent: "a",
-      inputTokens: 1,
-      outputTokens: 2,
-      usd: 0.5,
-      nanoUsd: "500000000",
-    },
-    ...{ steps: 3, calls: 4, finishedAt: "2030-01-31T00:00:00.000Z", deliveredAt: null },
+    runId: "r1",
+    rootId: "r1",
+    tenant: "acme",
+    agent: "a",
+    inputTokens: 1,
+    outputTokens: 2,
+    usd: 0.5,
+    nanoUsd: "500000000",
+    steps: 3,
+    calls: 4,
+    finishedAt: "2030-01-31T00:00:00.000Z",
+    deliveredAt: null,
   };
   const text = shown(viewCharges({ charges: [charge], next: "r1" }));
   expect(text).toMatch(/r1\s+acme\s+a\s+0\.5000\s+1\s+2\s+3\s+4\s+now\s+pending/);

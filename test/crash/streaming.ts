@@ -29,8 +29,11 @@ export const streaming: Workload = {
           },
         });
         const result = streamText({
-          ...{ model: ctx.model("own/talker"), tools: ctx.tools({ look }), prompt: ctx.runId },
-          ...{ stopWhen: stepCountIs(ROUNDS + 2), ...ctx.ai },
+          model: ctx.model("own/talker"),
+          tools: ctx.tools({ look }),
+          prompt: ctx.runId,
+          stopWhen: stepCountIs(ROUNDS + 2),
+          ...ctx.ai,
         });
         const perStep = (await result.steps).map(({ text, toolResults }) => [
           // Whose words they are differs from attempt to attempt; that they are those of one does not.

@@ -336,7 +336,9 @@ const spending: Workload = {
     const step = witnessed(onBody);
     const call = (ctx: Ctx, name: string, failures = 0): Promise<number> =>
       callModel(ctx, name, {
-        ...{ estimate: { input: 100, usd: 0.4 }, actual: { input: 90, usd: 0.3 }, failures },
+        estimate: { input: 100, usd: 0.4 },
+        actual: { input: 90, usd: 0.3 },
+        failures,
         send: async (attempt) => {
           if (attempt === 1) await onBody(`${ctx.runId}/${name}#1`);
         },

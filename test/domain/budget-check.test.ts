@@ -57,7 +57,9 @@ describe("a budget", () => {
 
   test("is stored in whole units, money in billionths that never lose a part of a cent", () => {
     expect(JSON.parse(budgetRow({ usd: 0.1, wallMinutes: 0.5, onExceeded: "ask" }))).toEqual({
-      ...{ nano_usd: "100000000", wall_ms: 30_000, on_exceeded: "ask" },
+      nano_usd: "100000000",
+      wall_ms: 30_000,
+      on_exceeded: "ask",
     });
     expect(JSON.parse(budgetRow({ usd: 1e9 })).nano_usd).toBe("1000000000000000000");
   });
@@ -67,7 +69,10 @@ test("of two budgets the stricter limit holds, each by itself", () => {
   expect(strictest(null, { usd: 1 })).toEqual({ usd: 1 });
   expect(strictest({ usd: 1 }, null)).toEqual({ usd: 1 });
   expect(strictest({ usd: 1, steps: 5, onExceeded: "ask" }, { usd: 2, steps: 3, inputTokens: 0 })).toEqual({
-    ...{ usd: 1, steps: 3, inputTokens: 0, onExceeded: "ask" },
+    usd: 1,
+    steps: 3,
+    inputTokens: 0,
+    onExceeded: "ask",
   });
   expect(strictest({ usd: 1, onExceeded: "ask" }, { usd: 1, onExceeded: "fail" })?.onExceeded).toBe("fail");
 });

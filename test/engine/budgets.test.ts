@@ -163,7 +163,9 @@ describe("a run whose budget is spent", () => {
     const handle = await lh.submit(writer, null);
     const result = await lh.wait(handle.runId);
     expect(result).toMatchObject({
-      ...{ status: "failed", reason: "budget_exceeded", partial: { chapters: ["first"] } },
+      status: "failed",
+      reason: "budget_exceeded",
+      partial: { chapters: ["first"] },
       failure: {
         code: "BUDGET_EXCEEDED",
         retryable: false,
@@ -378,7 +380,8 @@ describe("a crash", () => {
       budget: { usd: 1 },
       run: (ctx) =>
         callModel(ctx, "call", {
-          ...{ estimate: { input: 10, usd: 0.4 }, actual: { input: 5, usd: 0.1 } },
+          estimate: { input: 10, usd: 0.4 },
+          actual: { input: 5, usd: 0.1 },
           send: async () => {
             sent += 1;
             if (sent === 1) await doors[0]?.opened;
@@ -445,7 +448,11 @@ describe("a budget that may be raised", () => {
     const approval = await asked(lh, handle.runId);
     expect(approval).toMatchObject({ name: "budget", kind: "approval" });
     expect(approval.request).toEqual({
-      ...{ budgetId: handle.runId, dimension: "usd", limit: 0.5, spent: 0.4, asked: 0.4 },
+      budgetId: handle.runId,
+      dimension: "usd",
+      limit: 0.5,
+      spent: 0.4,
+      asked: 0.4,
     });
     await untilStatus(lh, handle.runId, "waiting");
     expect(await lh.why(handle.runId)).toMatchObject({
@@ -540,7 +547,9 @@ describe("time", () => {
     const lh = await stage.worker([sleeper], { warmMs: 0 });
     const handle = await lh.submit(sleeper, null, { budget: { wallMinutes: 0.02 } });
     expect(await lh.wait(handle.runId, { timeoutMs: 20_000 })).toMatchObject({
-      ...{ status: "failed", reason: "budget_exceeded", partial: "dozing" },
+      status: "failed",
+      reason: "budget_exceeded",
+      partial: "dozing",
       failure: { code: "BUDGET_EXCEEDED", message: expect.stringContaining("0.02 minutes") },
     });
   });
@@ -615,7 +624,10 @@ describe("declared at the submit, by the agent, at the spawn and by the plan", (
     const ends = await Promise.all([1, 2, 3].map(async () => ann.wait((await ann.submit(caller, null)).runId)));
     expect(ends.map((end) => end.status).toSorted()).toEqual(["failed", "succeeded", "succeeded"]);
     expect(await ann.run(seer, null)).toMatchObject({
-      ...{ kind: "tenant", limits: { usd: 1 }, spent: { usd: 0.8 }, remaining: { usd: expect.closeTo(0.2) } },
+      kind: "tenant",
+      limits: { usd: 1 },
+      spent: { usd: 0.8 },
+      remaining: { usd: expect.closeTo(0.2) },
     });
     // Everybody else has no limit.
     expect(await lh.run(caller, null)).toBe(1);

@@ -149,7 +149,10 @@ describe("what goes with the record of a step", () => {
         const { execution, scope } = Context.partsOf(ctx);
         let times = 0;
         const spec = {
-          ...{ name: "s", input: null, retry: { ...DEFAULT_RETRY, maxAttempts: 2, initialMs: 1 }, timeoutMs: null },
+          name: "s",
+          input: null,
+          retry: { ...DEFAULT_RETRY, maxAttempts: 2, initialMs: 1 },
+          timeoutMs: null,
           body: () => {
             times += 1;
             if (times === 1) throw new Postponed(0, "once");
@@ -200,7 +203,8 @@ describe("waiting for what others hold", () => {
       async () => (await lh.list({ agent: "other", status: "waiting", parentId: handle.runId }))[0],
     );
     expect(await lh.why(waiting.runId)).toMatchObject({
-      ...{ code: "budget", sentence: expect.stringContaining("set aside for what others of its tree have under way") },
+      code: "budget",
+      sentence: expect.stringContaining("set aside for what others of its tree have under way"),
     });
     door.open();
     expect(await handle.result({ timeoutMs: 25_000 })).toEqual([1, 1]);

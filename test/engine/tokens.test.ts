@@ -88,8 +88,13 @@ describe.each(PLACES)("a reader %s", (_place, readerOf) => {
     const all = reader.tokens.flatMap((event) => event.parts);
     expect(all.at(-1)).toEqual({ type: "source", url: "https://a.example" });
     expect(reader.tokens[0]).toMatchObject({
-      ...{ runId: run.runId, kind: "tokens", ephemeral: true, seq: null },
-      ...{ key: "answer#1", attempt: 1, reset: true },
+      runId: run.runId,
+      kind: "tokens",
+      ephemeral: true,
+      seq: null,
+      key: "answer#1",
+      attempt: 1,
+      reset: true,
     });
     expect(reader.seen.map(({ kind }) => kind)).not.toContain("step");
     end.open();

@@ -37,7 +37,11 @@ function modelV4(content: unknown[], parts: unknown[], reason: unknown = stop) {
 function modelV2(reason = "stop") {
   const calls: Record<string, unknown>[] = [];
   const model = {
-    ...{ specificationVersion: "v2", provider: "old", modelId: "m", supportedUrls: {}, calls },
+    specificationVersion: "v2",
+    provider: "old",
+    modelId: "m",
+    supportedUrls: {},
+    calls,
     doGenerate: async (options: Record<string, unknown>) => {
       calls.push(options);
       return { content: [text], finishReason: reason, usage: usageV2, warnings: [] };

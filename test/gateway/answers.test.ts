@@ -30,7 +30,12 @@ function start(leaseMs?: number): Answers {
 }
 
 const asked = (changes: Partial<Ask> = {}): Ask => ({
-  ...{ tenant: "t", key: "k", cacheMs: null, coalesce: true, abort: new AbortController().signal, ...changes },
+  tenant: "t",
+  key: "k",
+  cacheMs: null,
+  coalesce: true,
+  abort: new AbortController().signal,
+  ...changes,
 });
 
 function lead(part: Part): Extract<Part, { is: "lead" }> {

@@ -7,7 +7,10 @@ import { GuardedTokenizer } from "../../src/gateway/tokenizer.ts";
 
 const target = { provider: "openai", model: "gpt-5" };
 const input = (inputBytes: number, more: Partial<EstimateInput> = {}): EstimateInput => ({
-  ...{ inputBytes, maxOutputTokens: null, feature: null, ...more },
+  inputBytes,
+  maxOutputTokens: null,
+  feature: null,
+  ...more,
 });
 
 function taught(calls: number, used: { inputTokens: number; outputTokens: number }, more: Partial<EstimateInput> = {}) {

@@ -59,7 +59,10 @@ test.each<Blow>(["before", "after"])("a call outlives a connection lost %s each 
   const settings = checkGateway({
     providers: {
       [name]: {
-        ...{ kind: "openai", api: "chat", apiKey: FAKE_KEY, baseUrl: fake.urls.openai },
+        kind: "openai",
+        api: "chat",
+        apiKey: FAKE_KEY,
+        baseUrl: fake.urls.openai,
         limits: { "*": { rpm: 1_000, concurrent: 2 } },
       },
     },
@@ -77,12 +80,10 @@ test.each<Blow>(["before", "after"])("a call outlives a connection lost %s each 
   const done = await gateway.chat(
     { options: { prompt: [{ role: "user", content: [{ type: "text", text: "Hello?" }] }] }, stream: false },
     {
-      ...{
-        model: `${name}/gpt-5-mini`,
-        waiter: gateway.waiter(),
-        callKey: newId(),
-        abort: new AbortController().signal,
-      },
+      model: `${name}/gpt-5-mini`,
+      waiter: gateway.waiter(),
+      callKey: newId(),
+      abort: new AbortController().signal,
       attribution: { tenant: "acme", runId: null, rootId: null, step: null, agent: null, feature: null },
       payer: await gateway.payer({ tenant: "acme", budgetId }),
       cacheMs: 60_000,

@@ -84,7 +84,10 @@ let calls = 0;
 async function asked(gateway: Gateway, model: string, more: Partial<CallOptions> = {}): Promise<CallOptions> {
   calls += 1;
   return {
-    ...{ model, waiter, callKey: `test/${calls}`, abort: new AbortController().signal },
+    model,
+    waiter,
+    callKey: `test/${calls}`,
+    abort: new AbortController().signal,
     attribution: { tenant: "acme", runId: null, rootId: null, step: null, agent: null, feature: "distance" },
     payer: await gateway.payer({ tenant: "acme", budgetId: null }),
     ...more,
@@ -111,8 +114,16 @@ test("a call is answered, paid for by what the provider counted, and written dow
   await gateway.close();
   const [row] = await db.query<Record<string, unknown>>("select * from longhaul.calls");
   expect(row).toMatchObject({
-    ...{ tenant_id: "acme", feature: "distance", provider: a, model: "gpt-5-mini", state: "succeeded" },
-    ...{ input_tokens: 1_000, output_tokens: 500, nano_usd: 1_250_000, price_confidence: "exact", source: "provider" },
+    tenant_id: "acme",
+    feature: "distance",
+    provider: a,
+    model: "gpt-5-mini",
+    state: "succeeded",
+    input_tokens: 1_000,
+    output_tokens: 500,
+    nano_usd: 1_250_000,
+    price_confidence: "exact",
+    source: "provider",
   });
 });
 

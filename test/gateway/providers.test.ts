@@ -58,9 +58,12 @@ async function text(providers: Providers, name: string) {
 
 describe("the makers", () => {
   const env = () => ({
-    ...{ OPENAI_API_KEY: "sk-o", OPENAI_BASE_URL: `${url}/v1/` },
-    ...{ ANTHROPIC_API_KEY: " sk-a\n", ANTHROPIC_BASE_URL: url },
-    ...{ GEMINI_API_KEY: "g-k", GOOGLE_GEMINI_BASE_URL: url },
+    OPENAI_API_KEY: "sk-o",
+    OPENAI_BASE_URL: `${url}/v1/`,
+    ANTHROPIC_API_KEY: " sk-a\n",
+    ANTHROPIC_BASE_URL: url,
+    GEMINI_API_KEY: "g-k",
+    GOOGLE_GEMINI_BASE_URL: url,
   });
 
   test("are reached with keys and addresses of the environment, and nothing else said", async () => {

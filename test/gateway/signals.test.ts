@@ -67,16 +67,12 @@ describe("moments", () => {
 describe("headers", () => {
   test("of OpenAI", () => {
     const headers = {
-      ...{
-        "x-ratelimit-limit-requests": "10000",
-        "x-ratelimit-remaining-requests": "9999",
-        "x-ratelimit-reset-requests": "6ms",
-      },
-      ...{
-        "x-ratelimit-limit-tokens": "200000",
-        "x-ratelimit-remaining-tokens": "0",
-        "x-ratelimit-reset-tokens": "6.5s",
-      },
+      "x-ratelimit-limit-requests": "10000",
+      "x-ratelimit-remaining-requests": "9999",
+      "x-ratelimit-reset-requests": "6ms",
+      "x-ratelimit-limit-tokens": "200000",
+      "x-ratelimit-remaining-tokens": "0",
+      "x-ratelimit-reset-tokens": "6.5s",
     };
     expect(readSignals(headers, NOW)).toEqual({
       retryAtMs: NOW + 6_500,
@@ -98,10 +94,14 @@ describe("headers", () => {
 
   test("of Anthropic", () => {
     const headers = {
-      ...{ "anthropic-ratelimit-requests-limit": "50", "anthropic-ratelimit-requests-remaining": "49" },
-      ...{ "anthropic-ratelimit-input-tokens-limit": "40000", "anthropic-ratelimit-input-tokens-remaining": "0" },
-      ...{ "anthropic-ratelimit-input-tokens-reset": "2026-11-20T12:00:20Z", "retry-after": "17" },
-      ...{ "anthropic-ratelimit-output-tokens-limit": "8000", date: "Fri, 20 Nov 2026 12:00:00 GMT" },
+      "anthropic-ratelimit-requests-limit": "50",
+      "anthropic-ratelimit-requests-remaining": "49",
+      "anthropic-ratelimit-input-tokens-limit": "40000",
+      "anthropic-ratelimit-input-tokens-remaining": "0",
+      "anthropic-ratelimit-input-tokens-reset": "2026-11-20T12:00:20Z",
+      "retry-after": "17",
+      "anthropic-ratelimit-output-tokens-limit": "8000",
+      date: "Fri, 20 Nov 2026 12:00:00 GMT",
     };
     const { retryAtMs, limits } = readSignals(headers, NOW);
     expect(retryAtMs).toBe(NOW + 17_000);

@@ -76,7 +76,10 @@ describe("an installation with a limit", () => {
     const admission = new Admission(db, backlog(), 10);
     await Promise.all([admission.admit(), admission.admit(), admission.admit()]);
     expect(await rejection(admission.admit())).toMatchObject({
-      ...{ code: "SYSTEM_FULL", status: 503, retryable: true, details: { retryAfterMs: 5_000 } },
+      code: "SYSTEM_FULL",
+      status: 503,
+      retryable: true,
+      details: { retryAfterMs: 5_000 },
     });
     expect(db.asked).toBe(1);
     expect(await admission.view()).toEqual({ accepts: false, code: "SYSTEM_FULL", unfinished: 10, unfinishedMax: 10 });

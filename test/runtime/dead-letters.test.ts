@@ -60,7 +60,12 @@ describe("a run that fails for good", () => {
     expect(await deadLetters.list()).toEqual([
       expect.objectContaining({ runId: above.runId, kind: "dead", agent: "parent", code: expect.any(String) }),
       {
-        ...{ runId, kind: "dead", agent: "job", queue: "default", code: "RangeError", message: "out of order 1" },
+        runId,
+        kind: "dead",
+        agent: "job",
+        queue: "default",
+        code: "RangeError",
+        message: "out of order 1",
         diedAt: expect.stringMatching(/^2.*Z$/),
       },
     ]);

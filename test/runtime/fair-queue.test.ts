@@ -62,7 +62,10 @@ describe("a tree", () => {
     const tenant = await onPlan(longhaul, "single", { unfinishedMax: 1, submitsPerMinute: 2 });
     const handle = await tenant.submit(parent, null);
     expect(await rejection(tenant.submit(parent, null))).toMatchObject({
-      ...{ code: "TENANT_FULL", status: 429, retryable: true, details: { retryAfterMs: 5_000 } },
+      code: "TENANT_FULL",
+      status: 429,
+      retryable: true,
+      details: { retryAfterMs: 5_000 },
     });
     expect(await handle.result()).toEqual([1, 2, 3, 4, 5]);
     expect(await tenant.run(parent, null)).toEqual([1, 2, 3, 4, 5]);

@@ -14,8 +14,16 @@ describe("a plan", () => {
     const free = { concurrency: 2, band: "background", unfinishedMax: 10, submitsPerMinute: 60, budget } as const;
     expect(await longhaul.plans.set("free", free)).toEqual({ plan: "free", weight: 1, tenants: 0, ...free });
     expect(await longhaul.tenants.setPlan("ann", "free")).toMatchObject({
-      ...{ tenant: "ann", plan: "free", cap: 2, band: "background", unfinishedMax: 10, submitsPerMinute: 60 },
-      ...{ inFlight: 0, unfinished: 0, ready: 0, paused: false },
+      tenant: "ann",
+      plan: "free",
+      cap: 2,
+      band: "background",
+      unfinishedMax: 10,
+      submitsPerMinute: 60,
+      inFlight: 0,
+      unfinished: 0,
+      ready: 0,
+      paused: false,
     });
     expect(await longhaul.plans.set("free", 3)).toMatchObject({ concurrency: 3, band: null, tenants: 1 });
     expect(await longhaul.tenants.get("ann")).toMatchObject({ cap: 3, band: null, unfinishedMax: null });

@@ -73,8 +73,13 @@ test("a tenant is forgotten wholly: no table knows a word of it, and the others 
   const acme = longhaul.tenant(`acme ${canary}`);
   const threadId = newId();
   const run = await acme.submit(asker, canary, {
-    ...{ threadId, idempotencyKey: canary, queue: "special" },
-    ...{ metadata: { note: canary }, options: { note: canary }, concurrencyKey: canary, startWithin: "1 hour" },
+    threadId,
+    idempotencyKey: canary,
+    queue: "special",
+    metadata: { note: canary },
+    options: { note: canary },
+    concurrencyKey: canary,
+    startWithin: "1 hour",
   });
   const key = await longhaul.keys.create({ tenant: acme.tenantId, name: canary, scopes: ["runs:read"], by: canary });
   await longhaul.keys.rotate(key.keyId, { by: canary });

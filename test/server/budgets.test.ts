@@ -20,7 +20,9 @@ test("a run is given its budget with its request, in JSON's names", async () => 
   const { run_id: runId, kwargs } = (await response.json()) as { run_id: string; kwargs: Record<string, unknown> };
   expect(response.status).toBe(200);
   expect(await budgetOf(runId)).toMatchObject({
-    ...{ kind: "run", limits: { usd: 0.5, outputTokens: 100, wallMinutes: 5 }, spent: { usd: 0 } },
+    kind: "run",
+    limits: { usd: 0.5, outputTokens: 100, wallMinutes: 5 },
+    spent: { usd: 0 },
   });
   expect(kwargs["budget"]).toEqual(body.budget);
   const none = await post(house.server, "/runs", { assistant_id: "echo", input: 1, budget: null });
@@ -62,7 +64,9 @@ test("a run whose time is over has failed, and says why", async () => {
 test("a plan's budget is set and read over HTTP", async () => {
   const put = (body: unknown) =>
     fetch(`${house.server.url}/admin/plans/free`, {
-      ...{ method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(body) },
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
     });
   const set = await put({ budget: { usd: 2.5, per: "day" } });
   expect(await set.json()).toMatchObject({ plan: "free", budget: { usd: 2.5, per: "day" } });

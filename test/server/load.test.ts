@@ -24,7 +24,13 @@ describe("GET /admin/queues", () => {
     await house.longhaul.wait(runId);
     const found = await load();
     expect(found.queues.find(({ queue }) => queue === "default")).toMatchObject({
-      ...{ build: "default", depth: 0, held: 0, oldestMs: null, workers: 1, slots: 20, alerts: [] },
+      build: "default",
+      depth: 0,
+      held: 0,
+      oldestMs: null,
+      workers: 1,
+      slots: 20,
+      alerts: [],
     });
     expect(found).toMatchObject({ tenants: [], gates: [] });
   });
@@ -77,7 +83,13 @@ describe("GET /admin/scale", () => {
 
   test("a queue that nobody knows is zeros, and served by nobody", async () => {
     expect(await ask("queue=unheard-of&build=v9")).toMatchObject({
-      ...{ desiredWorkers: 0, build: "v9", depth: 0, inFlight: 0, oldestMs: null, workers: 0, served: false },
+      desiredWorkers: 0,
+      build: "v9",
+      depth: 0,
+      inFlight: 0,
+      oldestMs: null,
+      workers: 0,
+      served: false,
     });
     expect(await ask("queue=unheard-of&min=2&max=3")).toMatchObject({ desiredWorkers: 2, served: false });
   });

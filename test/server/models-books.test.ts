@@ -50,9 +50,20 @@ test("a call is written down with whoever asked for it, and what it cost", async
   expect(response.headers.get("x-longhaul-cost-usd")).toBe(String(USD));
   const [row] = await settled(tenant, 1);
   expect(row).toMatchObject({
-    ...{ tenant_id: tenant, feature: "triage", agent: "python bot", root_id: run, run_id: null, account_id: null },
-    ...{ provider: "openai", model: "gpt-5-mini", state: "succeeded", source: "provider", price_confidence: "exact" },
-    ...{ input_tokens: 1_000, output_tokens: 500, nano_usd: 1_250_000 },
+    tenant_id: tenant,
+    feature: "triage",
+    agent: "python bot",
+    root_id: run,
+    run_id: null,
+    account_id: null,
+    provider: "openai",
+    model: "gpt-5-mini",
+    state: "succeeded",
+    source: "provider",
+    price_confidence: "exact",
+    input_tokens: 1_000,
+    output_tokens: 500,
+    nano_usd: 1_250_000,
   });
 });
 

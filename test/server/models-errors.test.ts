@@ -153,7 +153,10 @@ describe.each(CLIENTS)("%s", (name, Client) => {
   test("what a model of another make cannot be told names the parameter", async () => {
     const { error, sent } = await ask("anthropic/claude-sonnet-4-5", { logprobs: true });
     expect(await shown(error)).toEqual({
-      ...{ status: 400, code: "unsupported_value", type: "invalid_request_error", param: "logprobs" },
+      status: 400,
+      code: "unsupported_value",
+      type: "invalid_request_error",
+      param: "logprobs",
     });
     const other = await ask("google/gemini-2.5-flash", { logit_bias: { 1: 1 } });
     expect(await shown(other.error)).toMatchObject({ code: "unsupported_parameter", param: "logit_bias" });

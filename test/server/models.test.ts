@@ -55,7 +55,8 @@ describe.each(CLIENTS)("%s", (_, Client) => {
         reply: { text: "One, two, three, four, five, six.", usage: { inputTokens: 10, outputTokens: 20 } },
       });
       const stream = await client().chat.completions.create({
-        ...{ ...question(model), stream: true },
+        ...question(model),
+        stream: true,
         stream_options: { include_usage: true },
       });
       let text = "";
@@ -144,7 +145,8 @@ describe.each(CLIENTS)("%s", (_, Client) => {
       const [call] = first.output.filter((item) => item.type === "function_call");
       expect(call).toMatchObject({ name: "weather", arguments: '{"city":"Rome"}' });
       const second = await client().responses.create({
-        ...{ model, tools },
+        model,
+        tools,
         input: [
           { role: "user", content: "How is it in Rome?" },
           ...first.output,
@@ -215,7 +217,8 @@ describe("what is passed on", () => {
 
   test("asks for the usage of a stream without the client noticing, and keeps what else it wants of it", async () => {
     const response = await post(stage, "chat/completions", {
-      ...{ ...question("openai/gpt-5-mini"), stream: true },
+      ...question("openai/gpt-5-mini"),
+      stream: true,
       stream_options: { include_obfuscation: false },
     });
     const text = await response.text();

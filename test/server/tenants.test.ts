@@ -23,7 +23,10 @@ async function answer(method: string, path: string, body?: unknown): Promise<unk
 test("a plan is made, replaced, read and deleted", async () => {
   const free = { concurrency: 2, band: "background", unfinishedMax: 1_000, submitsPerMinute: 600 };
   expect(await answer("PUT", "/admin/plans/free", free)).toEqual({
-    ...{ plan: "free", weight: 1, tenants: 0, budget: null },
+    plan: "free",
+    weight: 1,
+    tenants: 0,
+    budget: null,
     ...free,
   });
   expect(await answer("PUT", "/admin/plans/pro", 20)).toMatchObject({ plan: "pro", concurrency: 20 });
@@ -38,7 +41,13 @@ test("a plan is made, replaced, read and deleted", async () => {
 test("a tenant is paused and resumed, and found among the others", async () => {
   await answer("PUT", "/admin/plans/two", 2);
   expect(await answer("PUT", "/admin/tenants/bee", { plan: "two", paused: true })).toMatchObject({
-    ...{ tenant: "bee", plan: "two", cap: 2, paused: true, inFlight: 0, unfinished: 0, ready: 0 },
+    tenant: "bee",
+    plan: "two",
+    cap: 2,
+    paused: true,
+    inFlight: 0,
+    unfinished: 0,
+    ready: 0,
   });
   expect(await answer("GET", "/admin/tenants?paused=true")).toMatchObject([{ tenant: "bee" }]);
   expect(await answer("PUT", "/admin/tenants/bee", { paused: false })).toMatchObject({ paused: false, plan: "two" });

@@ -107,7 +107,7 @@ async function player(tenant: string, parent: Player | null, budget: string | nu
   const above = parent === null ? {} : { parentId: parent.runId, rootId: parent.rootId, parentKey: "c", depth: 1 };
   const { run, workerId } = await aHeldRun(fresh.db, { tenant, budget, budgetAbove: parent?.runId ?? null, ...above });
   const { run_id: runId, root_id: rootId, queue, epoch, journal_seq: seq } = run;
-  return { ...{ runId, rootId, queue, workerId, epoch, seq, open: [], over: false, known: false } };
+  return { runId, rootId, queue, workerId, epoch, seq, open: [], over: false, known: false };
 }
 
 async function act(tenant: string, one: Player, { did, cost, part }: Op): Promise<void> {
@@ -232,7 +232,7 @@ async function settle(one: Player, to: Move, entry: { kind: number; body: string
   const { runId, epoch, seq } = one;
   const entries = [{ ...entry, key: null, blob: null }];
   const [row] = await settleRuns(fresh.db, one.workerId, [
-    { ...{ runId, epoch, first: seq + 1, entries, consumed: [], activeMs: 1, to } },
+    { runId, epoch, first: seq + 1, entries, consumed: [], activeMs: 1, to },
   ]);
   // To be cancelled instead: as its worker does.
   if (row?.verdict === "cancel")

@@ -69,14 +69,20 @@ function newCall(held: Held, estimate: Spend) {
 async function open(held: Held, estimate: Spend, over: Partial<Draw> = {}): Promise<{ callId: string; drawn: Drawn }> {
   const call = newCall(held, estimate);
   const drawn = await openRunCall(fresh.db, payer(held), call, {
-    ...{ ...DRAW, need: estimate, want: estimate, first: true },
+    ...DRAW,
+    need: estimate,
+    want: estimate,
+    first: true,
     ...over,
   });
   return { callId: call.callId, drawn };
 }
 
 const closing = (callId: string, usd: number): Closing => ({
-  ...{ callId, state: "succeeded", failure: null, outcome: outcome({ input: 10, usd: usd / 100 }) },
+  callId,
+  state: "succeeded",
+  failure: null,
+  outcome: outcome({ input: 10, usd: usd / 100 }),
 });
 
 /** Appends a step that closes calls. */
@@ -157,7 +163,13 @@ describe("a run's budget", () => {
     expect(drawn).toMatchObject({
       verdict: "refused",
       refusal: {
-        ...{ budgetId: held.run.run_id, dimension: "usd", limit: 1, spent: 0, held: 0, asked: 1.01, final: true },
+        budgetId: held.run.run_id,
+        dimension: "usd",
+        limit: 1,
+        spent: 0,
+        held: 0,
+        asked: 1.01,
+        final: true,
       },
     });
     expect(await fresh.db.query("select from longhaul.calls where run_id = $1", [held.run.run_id])).toHaveLength(0);
@@ -168,7 +180,8 @@ describe("a run's budget", () => {
     const held = await withBudget(0, { inputTokens: 5 });
     expect((await open(held, spend({ input: 5 }))).drawn.verdict).toBe("done");
     expect((await open(held, spend({ usd: 0.000_000_001 }))).drawn).toMatchObject({
-      ...{ verdict: "refused", refusal: { dimension: "usd", limit: 0, final: true } },
+      verdict: "refused",
+      refusal: { dimension: "usd", limit: 0, final: true },
     });
   });
 

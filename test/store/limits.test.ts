@@ -45,7 +45,13 @@ async function finish(workerId: string, ...runs: readonly Claimed[]): Promise<vo
     fresh.db,
     workerId,
     runs.map((run) => ({
-      ...{ runId: run.run_id, epoch: run.epoch, first: run.journal_seq + 1, entries, to, consumed: [], activeMs: 1 },
+      runId: run.run_id,
+      epoch: run.epoch,
+      first: run.journal_seq + 1,
+      entries,
+      to,
+      consumed: [],
+      activeMs: 1,
     })),
   );
 }

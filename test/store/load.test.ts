@@ -35,7 +35,13 @@ afterAll(() => fresh.drop());
 const many = (count: number, changes: object = {}) => Array.from({ length: count }, () => ({ queue, ...changes }));
 const scale = (changes: Partial<ScaleRequest> = {}) =>
   readScale(fresh.db, {
-    ...{ queues: [queue], build: "b", min: 0, max: 20, slots: 10, slaMs: 5_000, target: 2 },
+    queues: [queue],
+    build: "b",
+    min: 0,
+    max: 20,
+    slots: 10,
+    slaMs: 5_000,
+    target: 2,
     ...changes,
   });
 
@@ -120,7 +126,13 @@ describe("totals", () => {
 describe("scale", () => {
   test("a queue that nobody knows is all zeros", async () => {
     expect(await scale()).toEqual({
-      ...{ desired: 0, depth: 0, runnable: 0, waking: 0, in_flight: 0, oldest_ms: null, workers: 0 },
+      desired: 0,
+      depth: 0,
+      runnable: 0,
+      waking: 0,
+      in_flight: 0,
+      oldest_ms: null,
+      workers: 0,
     });
     expect(await scale({ min: 3 })).toMatchObject({ desired: 3, workers: 0 });
   });

@@ -33,8 +33,12 @@ afterEach(async () => {
 
 const KEYS = Array.from({ length: 8 }, (_, i) => `key ${i}`);
 const quotas: DeclaredQuota[] = KEYS.map((key, i) => ({
-  ...{ key, zone: i === 6 ? "UTC" : null, kind: i < 6 ? "rate" : i === 6 ? "window" : "slots" },
-  ...{ limit: i === 7 ? 20 : 1_000_000, emission: i === 7 ? 50 : 0.01, burst: i < 6 ? 100 : 0 },
+  key,
+  zone: i === 6 ? "UTC" : null,
+  kind: i < 6 ? "rate" : i === 6 ? "window" : "slots",
+  limit: i === 7 ? 20 : 1_000_000,
+  emission: i === 7 ? 50 : 0.01,
+  burst: i < 6 ? 100 : 0,
 }));
 
 function some<T>(list: readonly T[]): T[] {
@@ -68,8 +72,16 @@ test("many ask, settle, cancel, block, declare and forget at once, on keys in an
       const keys = some(KEYS);
       const amounts = keys.map(() => 1 + Math.random() * 20);
       return {
-        ...{ callKey: `call ${(i + n) % 40}`, target: one(["x", "y"]), keys, amounts, declared: keys.length },
-        ...{ book: Math.random() < 0.7, holder: randomUUID(), slotMs: 60_000, horizonMs: 60_000, news: true },
+        callKey: `call ${(i + n) % 40}`,
+        target: one(["x", "y"]),
+        keys,
+        amounts,
+        declared: keys.length,
+        book: Math.random() < 0.7,
+        holder: randomUUID(),
+        slotMs: 60_000,
+        horizonMs: 60_000,
+        news: true,
       };
     }) as unknown as [QuotaAsk, ...QuotaAsk[]];
     const rows = await reserveQuotas(db, asks, Math.random() < 0.5 ? told() : null);
@@ -107,15 +119,16 @@ test("a call with an amount of a rate that is not limited yet, and of keys that 
   await declareQuotas(db, quotas.slice(0, 1), 60_000);
   await blockQuota(db, "gate", 0);
   const ask = {
-    ...{
-      callKey: "c",
-      target: "t",
-      keys: ["key 0", "gate", "not there"],
-      amounts: [1, 0, 1_000],
-      declared: 1,
-      book: true,
-    },
-    ...{ holder: randomUUID(), slotMs: 1, horizonMs: 1, news: false },
+    callKey: "c",
+    target: "t",
+    keys: ["key 0", "gate", "not there"],
+    amounts: [1, 0, 1_000],
+    declared: 1,
+    book: true,
+    holder: randomUUID(),
+    slotMs: 1,
+    horizonMs: 1,
+    news: false,
   };
   expect(await first(reserveQuotas(db, [ask], null))).toMatchObject({ verdict: "go", wait_ms: 0 });
   expect(await first(reserveQuotas(db, [{ ...ask, declared: 2 }], null))).toMatchObject({ verdict: "missing" });
@@ -124,8 +137,16 @@ test("a call with an amount of a rate that is not limited yet, and of keys that 
 test("calls that ask together get what they would get one after the other, in their order", async () => {
   await declareQuotas(db, [{ ...(quotas[7] as DeclaredQuota), limit: 3 }], 60_000);
   const asks = Array.from({ length: 5 }, (_, i) => ({
-    ...{ callKey: `call ${i}`, target: "t", keys: ["key 7"], amounts: [1], declared: 1, book: true },
-    ...{ holder: randomUUID(), slotMs: 60_000, horizonMs: 60_000, news: true },
+    callKey: `call ${i}`,
+    target: "t",
+    keys: ["key 7"],
+    amounts: [1],
+    declared: 1,
+    book: true,
+    holder: randomUUID(),
+    slotMs: 60_000,
+    horizonMs: 60_000,
+    news: true,
   })) as unknown as [QuotaAsk, ...QuotaAsk[]];
   const rows = await reserveQuotas(db, asks, { slots: [] });
   expect(rows.map(({ verdict }) => verdict)).toEqual(["go", "go", "go", "wait", "wait"]);
@@ -136,8 +157,15 @@ test("a limit that is declared anew holds at once, and what has gone stays count
   const quota = { ...(quotas[0] as DeclaredQuota), emission: 1_000, burst: 1_000, limit: 60 };
   await declareQuotas(db, [quota], 60_000);
   const ask = {
-    ...{ target: "t", keys: [quota.key], amounts: [1], declared: 1, book: true },
-    ...{ holder: randomUUID(), slotMs: 1, horizonMs: 60_000, news: false },
+    target: "t",
+    keys: [quota.key],
+    amounts: [1],
+    declared: 1,
+    book: true,
+    holder: randomUUID(),
+    slotMs: 1,
+    horizonMs: 60_000,
+    news: false,
   };
   expect(await first(reserveQuotas(db, [{ ...ask, callKey: "a" }], null))).toMatchObject({ verdict: "go" });
   await declareQuotas(db, [{ ...quota, emission: 5_000, burst: 5_000 }], 60_000);

@@ -26,7 +26,15 @@ async function held(): Promise<Held> {
 }
 
 const block = ({ runId, epoch }: Held, n: number, changes: Partial<TokenBlock> = {}): TokenBlock => ({
-  ...{ runId, epoch, n, take: 1, pos: n - 1, afterSeq: 1, attempt: 1, key: "say#1", body: `["${n}"]` },
+  runId,
+  epoch,
+  n,
+  take: 1,
+  pos: n - 1,
+  afterSeq: 1,
+  attempt: 1,
+  key: "say#1",
+  body: `["${n}"]`,
   ...changes,
 });
 

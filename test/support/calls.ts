@@ -55,8 +55,12 @@ export function callModel(ctx: Ctx, name: string, call: FakeCall): Promise<numbe
     for (let attempt = 1; ; attempt++) {
       await account.reserve(need);
       const attribution = {
-        ...{ tenant: ctx.tenant, runId: ctx.runId, rootId: execution.claim.root_id },
-        ...{ step: insideStep.getStore()?.key ?? null, agent: ctx.agent, feature: null },
+        tenant: ctx.tenant,
+        runId: ctx.runId,
+        rootId: execution.claim.root_id,
+        step: insideStep.getStore()?.key ?? null,
+        agent: ctx.agent,
+        feature: null,
       };
       const given = facts({ callKey: `${ctx.runId}/${name}`, attribution, attempt, estimate: need });
       const opened = await account.open(given).catch((error) => {

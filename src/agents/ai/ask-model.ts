@@ -40,8 +40,6 @@ export async function askModel(host: AiHost, question: Question): Promise<ModelR
   const gateway = gatewayOf(host);
   const record = performStep(host.execution, host.scope, {
     name,
-    ...(mark === null ? {} : { mark }),
-    ...(onKey === undefined ? {} : { onKey }),
     input: null,
     // Retries are the gateway's: it knows which failures are worth one, and where else to turn.
     retry: ONE_ATTEMPT,
@@ -79,8 +77,11 @@ export async function askModel(host: AiHost, question: Question): Promise<ModelR
       if (!streamed) showWhole(performed.result, (part) => step.stream.write(part));
       return recordOf(performed, step.idempotencyKey, host.execution.owner.clock.now());
     },
+    ...(mark === null ? {} : { mark }),
+    ...(onKey === undefined ? {} : { onKey }),
   });
-  return (await record) as ModelRecord;
+  // Not waited for here: hundreds of agents wait at this place, and each frame costs them memory.
+  return record as Promise<ModelRecord>;
 }
 
 /** A reply that came in one piece is a message all the same. */

@@ -94,7 +94,13 @@ async function settled(
   account.settle(view.estimate, spend);
   call.succeeded({ ...noCost, usage, nanoUsd, confidence });
   return {
-    ...{ result: reply, target: { provider, model }, source: "batch", usage, spend, attempts: 1 },
-    ...{ latencyMs: 0, firstChunkMs: null },
+    result: reply,
+    target: { provider, model },
+    source: "batch",
+    usage,
+    spend,
+    attempts: 1,
+    latencyMs: 0,
+    firstChunkMs: null,
   };
 }

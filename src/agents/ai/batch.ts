@@ -128,8 +128,12 @@ function settler({ execution: { account } }: AiHost, call: OpenedCall): Settle {
     const { inputTokens, outputTokens } = usage;
     account.settle(estimate, { inputTokens, outputTokens, nanoUsd, steps: 0 });
     const outcome: CallOutcome = {
-      ...{ usage, nanoUsd, confidence: confidence ?? "unknown", source: "batch" },
-      ...{ latencyMs: Math.round(latencyMs), firstChunkMs: null },
+      usage,
+      nanoUsd,
+      confidence: confidence ?? "unknown",
+      source: "batch",
+      latencyMs: Math.round(latencyMs),
+      firstChunkMs: null,
     };
     if (state === "done") call.succeeded(outcome);
     else call.failed(String((decodeValue(answer ?? "null") as Failure | null)?.code ?? "batch"), outcome);

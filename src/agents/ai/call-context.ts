@@ -39,9 +39,12 @@ export function attributionOf(
   feature: string | null,
 ): Attribution {
   return {
-    ...{ tenant: claim.tenant_id, runId, rootId: claim.root_id },
+    tenant: claim.tenant_id,
+    runId,
+    rootId: claim.root_id,
     step: step.idempotencyKey.slice(runId.length + 1),
-    ...{ agent: claim.agent, feature },
+    agent: claim.agent,
+    feature,
   };
 }
 

@@ -57,7 +57,11 @@ export async function callTool(host: AiHost, tool: DurableTool, call: ToolCall):
 export function refuseCall(host: AiHost, name: string, id: string, error: Error): Promise<unknown> {
   host.begin("tools", name);
   return performStep(host.execution, host.scope, {
-    ...{ name, mark: markOf(id), input: null, retry: ONE_ATTEMPT, timeoutMs: null },
+    name,
+    mark: markOf(id),
+    input: null,
+    retry: ONE_ATTEMPT,
+    timeoutMs: null,
     body: () => Promise.reject(error),
   });
 }

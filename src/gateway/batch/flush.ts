@@ -47,7 +47,9 @@ export async function flushBatch(
   const weights = taken.map(({ payload }) => Buffer.byteLength(payload));
   const shares = divideShare(bill.whole, weights);
   const told = results.map((result, place) => ({
-    ...{ itemId: taken[place]?.item_id ?? "", answer: null, confidence: bill.confidence },
+    itemId: taken[place]?.item_id ?? "",
+    answer: null,
+    confidence: bill.confidence,
     ...(shares[place] as (typeof shares)[number]),
     ...result,
   }));
@@ -109,10 +111,15 @@ function runOf(
 ): BatchRun {
   const tenant = first?.tenant_id ?? "";
   return {
-    ...{ tenant, batchId, abort },
+    tenant,
+    batchId,
+    abort,
     ask: (model, options) =>
       parts.chat(options, {
-        ...{ model, abort, payer, callKey: `batch/${batchId}` },
+        model,
+        abort,
+        payer,
+        callKey: `batch/${batchId}`,
         attribution: { tenant, runId: null, rootId: null, step: null, agent: null, feature: name },
         waiter: {
           holdMs: parts.holdMs,

@@ -28,7 +28,7 @@ export async function translate(call: OpenAiCall, attempt: Attempt, outlets: Out
   checkAddresses(options, await model.supportedUrls, target);
   // There may be no budget for a longer answer.
   const max = attempt.maxOutputTokens === null ? {} : { maxOutputTokens: attempt.maxOutputTokens };
-  const asked = { ...options, ...max, abortSignal: abort };
+  const asked = { abortSignal: abort, ...options, ...max };
   return call.stream ? streamed(call, attempt, model, asked) : whole(call, attempt, model, asked);
 }
 

@@ -39,7 +39,9 @@ export function modelRoutes(services: Services): Hono<ServerEnv> {
 
   const models = () =>
     longhaul.gateway.models().map(({ id, provider }) => ({
-      ...{ id, object: "model", created: 0 },
+      id,
+      object: "model",
+      created: 0,
       owned_by: provider ?? "longhaul",
     }));
 

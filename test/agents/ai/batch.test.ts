@@ -29,7 +29,10 @@ const label = (input: string): string => (input.includes("refund") ? "billing" :
 
 function classifier(name: string, sizes: { maxItems?: number; maxDelayMs?: number } = {}) {
   const classify = modelBatcher({
-    ...{ name, model: "smart", instructions: "Say what the text is about.", maxOutputTokens: 50 },
+    name,
+    model: "smart",
+    instructions: "Say what the text is about.",
+    maxOutputTokens: 50,
     schema: z.object({ label: z.enum(["billing", "other"]) }),
     ...sizes,
   });
@@ -224,7 +227,9 @@ test("a request that the provider refuses because of one item is asked item by i
 test("functions are batched too: an error in the place of an output fails that item alone", async () => {
   const sizes: number[] = [];
   const square = batcher<number, number>({
-    ...{ name: "square", maxItems: 4, maxDelayMs: 5_000 },
+    name: "square",
+    maxItems: 4,
+    maxDelayMs: 5_000,
     run(items) {
       sizes.push(items.length);
       return items.map((n) => (n === 3 ? new Error("three is not to be squared") : n * n));

@@ -155,7 +155,10 @@ describe("tools", () => {
     let bodies = 0;
     const { seen } = await twice(stage, "agents-retries", async (ctx) => {
       const flaky = tool({
-        ...{ name: "flaky", description: "fails", parameters: z.object({}), errorFunction: null },
+        name: "flaky",
+        description: "fails",
+        parameters: z.object({}),
+        errorFunction: null,
         execute: () => {
           bodies += 1;
           if (bodies < 3) throw new Error("later");
@@ -177,12 +180,10 @@ describe("tools", () => {
     let aborted = 0;
     const { seen } = await twice(stage, `agents-timeout-${timeoutMs}`, async (ctx) => {
       const slow = tool({
-        ...{
-          name: "slow",
-          description: "hangs",
-          parameters: z.object({}),
-          ...(timeoutMs === undefined ? {} : { timeoutMs }),
-        },
+        name: "slow",
+        description: "hangs",
+        parameters: z.object({}),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
         execute: (_args, _context, details) => {
           bodies += 1;
           return new Promise<string>((_resolve, reject) =>
@@ -234,12 +235,10 @@ describe("tools", () => {
 describe("approvals", () => {
   const refundTool = (ran: number[], needsApproval: boolean) =>
     tool({
-      ...{
-        name: "refund",
-        description: "pays back",
-        parameters: z.object({ amount: z.number().max(1_000) }),
-        needsApproval,
-      },
+      name: "refund",
+      description: "pays back",
+      parameters: z.object({ amount: z.number().max(1_000) }),
+      needsApproval,
       execute: ({ amount }) => {
         ran.push(amount);
         return `refunded ${amount}`;
@@ -369,7 +368,9 @@ describe("errors", () => {
       name: "agents-cancelled",
       async run(ctx) {
         const hang = tool({
-          ...{ name: "hang", description: "hangs", parameters: z.object({}) },
+          name: "hang",
+          description: "hangs",
+          parameters: z.object({}),
           execute: (_args, _context, details) =>
             new Promise<string>((_resolve, reject) =>
               details?.signal?.addEventListener("abort", () => {

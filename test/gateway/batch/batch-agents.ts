@@ -4,9 +4,13 @@ import { modelBatcher } from "../../../src/ai.ts";
 import { agent } from "../../../src/index.ts";
 
 export const classify = modelBatcher({
-  ...{ name: "classify", model: "smart", instructions: "Say whether the number is even.", maxOutputTokens: 50 },
+  name: "classify",
+  model: "smart",
+  instructions: "Say whether the number is even.",
+  maxOutputTokens: 50,
   schema: z.object({ even: z.boolean() }),
-  ...{ maxItems: 50, maxDelayMs: 300 },
+  maxItems: 50,
+  maxDelayMs: 300,
 });
 
 export const agents = [

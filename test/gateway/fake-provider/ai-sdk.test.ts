@@ -39,7 +39,9 @@ describe.each(majors)("ai $major", ({ major, ai }) => {
       const result = await ai.generateText({ model: modelOf(fake, wire), prompt: "count" });
       const { inputTokens, outputTokens, inputTokenDetails } = result.usage;
       expect({ inputTokens, outputTokens, cached: inputTokenDetails.cacheReadTokens }).toEqual({
-        ...{ inputTokens: 120, outputTokens: 30, cached: 20 },
+        inputTokens: 120,
+        outputTokens: 30,
+        cached: 20,
       });
       fake.next({ text: "counted", usage });
       const stream = ai.streamText({ model: modelOf(fake, wire), prompt: "count" });
@@ -101,7 +103,9 @@ describe.each(majors)("ai $major", ({ major, ai }) => {
     it("makes up arguments that fit a tool's schema, and calls the tool that it must", async () => {
       const inputSchema = z.object({ to: z.email(), kind: z.enum(["a", "b"]), tags: z.array(z.string()) });
       const result = await ai.generateText({
-        ...{ model: modelOf(fake, wire), prompt: "send", toolChoice: "required" as const },
+        model: modelOf(fake, wire),
+        prompt: "send",
+        toolChoice: "required" as const,
         tools: { send: ai.tool({ inputSchema }) },
       });
       expect(result.finishReason).toBe("tool-calls");
@@ -118,7 +122,8 @@ describe.each(majors)("ai $major", ({ major, ai }) => {
       fake.next({ json: { title: "told", count: 4, done: false } });
       expect((await ask()).output).toEqual({ title: "told", count: 4, done: false });
       const stream = ai.streamText({
-        ...{ model: modelOf(fake, wire), prompt: "an object" },
+        model: modelOf(fake, wire),
+        prompt: "an object",
         output: ai.Output.object({ schema }),
       });
       await stream.consumeStream();
@@ -144,7 +149,10 @@ describe.each(majors)("ai $major", ({ major, ai }) => {
       const prompt = `Please.\n\`\`\`fake:\n${JSON.stringify(directive)}\n\`\`\``;
       const look = ai.tool({ inputSchema: z.object({ at: z.string() }), execute: async ({ at }) => `saw ${at}` });
       const result = await ai.generateText({
-        ...{ model: modelOf(fake, wire), prompt, tools: { look }, stopWhen: ai.stepCountIs(3) },
+        model: modelOf(fake, wire),
+        prompt,
+        tools: { look },
+        stopWhen: ai.stepCountIs(3),
       });
       expect(result.text).toBe("seen");
       expect(result.steps).toHaveLength(2);
@@ -154,13 +162,19 @@ describe.each(majors)("ai $major", ({ major, ai }) => {
       const look = ai.tool({ inputSchema: z.object({ at: z.string() }), execute: async () => "seen" });
       fake.next({ fault: "invented_tool" }, { text: "sorry" });
       const invented = await ai.generateText({
-        ...{ model: modelOf(fake, wire), prompt: "look", tools: { look }, stopWhen: ai.stepCountIs(2) },
+        model: modelOf(fake, wire),
+        prompt: "look",
+        tools: { look },
+        stopWhen: ai.stepCountIs(2),
       });
       expect(invented.steps[0]?.content.some((part) => part.type === "tool-error")).toBe(true);
       if (wire === "google" || wire === "anthropic") return; // their wires carry objects, not text
       fake.next({ toolCalls: [{ name: "look" }], fault: "garbage_arguments" }, { text: "sorry" });
       const garbled = await ai.generateText({
-        ...{ model: modelOf(fake, wire), prompt: "look", tools: { look }, stopWhen: ai.stepCountIs(1) },
+        model: modelOf(fake, wire),
+        prompt: "look",
+        tools: { look },
+        stopWhen: ai.stepCountIs(1),
       });
       expect(garbled.toolCalls[0]).toMatchObject({ invalid: true });
     });

@@ -27,7 +27,8 @@ const chatBody = (content: string, more: object = {}) =>
   JSON.stringify({ model: "gpt-5-mini", messages: [{ role: "user", content }], ...more });
 const chat = (at: Base, content: string, more: object = {}, headers: Record<string, string> = {}) =>
   fetch(`${at.urls.openai}/chat/completions`, {
-    ...{ method: "POST", body: chatBody(content, more) },
+    method: "POST",
+    body: chatBody(content, more),
     headers: { authorization: `Bearer ${FAKE_KEY}`, "content-type": "application/json", ...headers },
   });
 // biome-ignore lint/suspicious/noExplicitAny: the tests look at what is there.
@@ -142,7 +143,9 @@ describe("the witness", () => {
   it("sees a body that is no JSON, and refuses it", async () => {
     fake = await startFakeProvider();
     const response = await fetch(`${fake.urls.openai}/chat/completions`, {
-      ...{ method: "POST", body: "{not json", headers: { authorization: `Bearer ${FAKE_KEY}` } },
+      method: "POST",
+      body: "{not json",
+      headers: { authorization: `Bearer ${FAKE_KEY}` },
     });
     expect(response.status).toBe(400);
     expect(fake.calls[0]?.body).toBe("{not json");
@@ -201,7 +204,9 @@ describe("what no client above asks for", () => {
       headers: { "x-api-key": FAKE_KEY, "anthropic-version": "2023-06-01" },
     });
   const message = (content: string) => ({
-    ...{ model: "claude-sonnet-4-5", max_tokens: 50, messages: [{ role: "user", content }] },
+    model: "claude-sonnet-4-5",
+    max_tokens: 50,
+    messages: [{ role: "user", content }],
   });
 
   it("Anthropic's message batches and token counts", async () => {
@@ -261,7 +266,8 @@ describe("what no client above asks for", () => {
           properties: { name: { type: "string", minLength: 20 }, next: { $ref: "#/$defs/node" } },
         },
       },
-      ...{ type: "OBJECT", required: ["at", "n", "list", "either", "tree"] },
+      type: "OBJECT",
+      required: ["at", "n", "list", "either", "tree"],
       properties: {
         at: { type: "string", format: "date-time" },
         n: { type: ["integer", "null"], minimum: 5, maximum: 7 },

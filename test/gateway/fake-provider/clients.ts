@@ -16,7 +16,10 @@ export function providersOf({ urls, key }: Pick<FakeProvider, "urls" | "key">, a
     anthropic: createAnthropic({ baseURL: urls.anthropic, apiKey }),
     google: createGoogleGenerativeAI({ baseURL: urls.google, apiKey }),
     compatible: createOpenAICompatible({
-      ...{ name: "compatible", baseURL: urls.compatible, apiKey, includeUsage: true },
+      name: "compatible",
+      baseURL: urls.compatible,
+      apiKey,
+      includeUsage: true,
       supportsStructuredOutputs: true,
     }),
   };

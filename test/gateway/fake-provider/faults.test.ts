@@ -27,7 +27,11 @@ const ask = (wire: Wire, more: { abortSignal?: AbortSignal; apiKey?: string } = 
 async function streamed(wire: Wire, abortSignal?: AbortSignal) {
   const signal = abortSignal === undefined ? {} : { abortSignal };
   const stream = streamText({
-    ...{ model: modelOf(fake, wire), prompt: "Is it so?", maxRetries: 0, onError: () => undefined, ...signal },
+    model: modelOf(fake, wire),
+    prompt: "Is it so?",
+    maxRetries: 0,
+    onError: () => undefined,
+    ...signal,
   });
   let text = "";
   let finish: string | null = null;

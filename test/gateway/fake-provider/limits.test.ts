@@ -88,7 +88,8 @@ describe("limits", () => {
     ]);
     const second = await ask("openai responses");
     expect(second.response.headers).toMatchObject({
-      ...{ "x-ratelimit-remaining-requests": "9", "x-ratelimit-limit-tokens": "1000" },
+      "x-ratelimit-remaining-requests": "9",
+      "x-ratelimit-limit-tokens": "1000",
       "x-ratelimit-reset-tokens": expect.stringMatching(/^(59\.\d+s|1m0s|60s)$/),
     });
   });

@@ -22,7 +22,9 @@ const majors = [
   { major: 7, Client: OpenAI7 as unknown as typeof OpenAI6 },
 ];
 const weather = {
-  ...{ type: "function" as const, name: "weather", strict: true },
+  type: "function" as const,
+  name: "weather",
+  strict: true,
   parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
 };
 
@@ -37,7 +39,9 @@ describe.each(majors)("openai $major", ({ Client }) => {
     expect(data.usage).toMatchObject({ prompt_tokens: 2, completion_tokens: 7, total_tokens: 9 });
     expect(request_id).toMatch(/^req_fake_/);
     const stream = await client().chat.completions.create({
-      ...{ ...hello, stream: true, stream_options: { include_usage: true } },
+      ...hello,
+      stream: true,
+      stream_options: { include_usage: true },
     });
     let text = "";
     let last: unknown;
@@ -60,12 +64,16 @@ describe.each(majors)("openai $major", ({ Client }) => {
     });
     const seen: unknown[] = [];
     const runner = client().chat.completions.runTools({
-      ...{ ...hello, stream: true },
+      ...hello,
+      stream: true,
       tools: [
         {
           type: "function",
           function: {
-            ...{ name: "weather", description: "the weather", parameters: weather.parameters, parse: JSON.parse },
+            name: "weather",
+            description: "the weather",
+            parameters: weather.parameters,
+            parse: JSON.parse,
             function: async (input: unknown) => {
               seen.push(input);
               return "sunny";
@@ -82,7 +90,8 @@ describe.each(majors)("openai $major", ({ Client }) => {
     const asked = { id: "call_1", type: "function" as const, function: { name: "weather", arguments: "{}" } };
     const messages = [...hello.messages, { role: "assistant" as const, tool_calls: [asked] }];
     await expect(client().chat.completions.create({ ...hello, messages })).rejects.toMatchObject({
-      ...{ status: 400, message: expect.stringContaining("did not have response messages: call_1") },
+      status: 400,
+      message: expect.stringContaining("did not have response messages: call_1"),
     });
   });
 
@@ -100,7 +109,9 @@ describe.each(majors)("openai $major", ({ Client }) => {
     const call = first.output.find((item) => item.type === "function_call");
     expect(JSON.parse(call?.arguments ?? "")).toEqual({ city: "fake city" });
     const stream = client().responses.stream({
-      ...{ model: "gpt-5-mini", previous_response_id: first.id, tools: [weather] },
+      model: "gpt-5-mini",
+      previous_response_id: first.id,
+      tools: [weather],
       input: [{ type: "function_call_output", call_id: call?.call_id ?? "", output: "sunny" }],
     });
     const types = new Set<string>();
@@ -125,7 +136,10 @@ describe.each(majors)("openai $major", ({ Client }) => {
     expect(many.data.map((one) => one.embedding.length)).toEqual([8, 8]);
     // The package asks for base64 and decodes it; asked for numbers, they are the same.
     const plain = await client().embeddings.create({
-      ...{ model: "text-embedding-3-small", input: ["a", "b"], dimensions: 8, encoding_format: "float" },
+      model: "text-embedding-3-small",
+      input: ["a", "b"],
+      dimensions: 8,
+      encoding_format: "float",
     });
     expect(many.data).toEqual(plain.data);
     expect(many.usage.total_tokens).toBe(2);
@@ -144,19 +158,25 @@ describe.each(majors)("openai $major", ({ Client }) => {
     });
     const line = (custom_id: string, content: string) =>
       JSON.stringify({
-        ...{ custom_id, method: "POST", url: "/v1/chat/completions" },
+        custom_id,
+        method: "POST",
+        url: "/v1/chat/completions",
         body: { model: "gpt-5-mini", messages: [{ role: "user", content }] },
       });
     const lines = [line("one", "good"), line("two", "bad"), line("three", "good too")].join("\n");
     const file = await client().files.create({ purpose: "batch", file: new File([lines], "in.jsonl") });
     const { id } = await client().batches.create({
-      ...{ input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h" },
+      input_file_id: file.id,
+      endpoint: "/v1/chat/completions",
+      completion_window: "24h",
       metadata: { why: "test" },
     });
     expect((await client().batches.retrieve(id)).status).toBe("in_progress");
     const done = await ended(() => client().batches.retrieve(id));
     expect(done).toMatchObject({
-      ...{ status: "completed", request_counts: { total: 3, completed: 2, failed: 1 }, metadata: { why: "test" } },
+      status: "completed",
+      request_counts: { total: 3, completed: 2, failed: 1 },
+      metadata: { why: "test" },
     });
     const results = await (await client().files.content(done.output_file_id ?? "")).text();
     const rows = results

@@ -59,7 +59,9 @@ test("items of every type become a prompt", () => {
       role: "tool",
       content: [
         {
-          ...{ type: "tool-result", toolCallId: "c1", toolName: "f" },
+          type: "tool-result",
+          toolCallId: "c1",
+          toolName: "f",
           output: { type: "content", value: [{ type: "text", text: "one" }] },
         },
       ],

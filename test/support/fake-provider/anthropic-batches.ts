@@ -31,10 +31,16 @@ export class AnthropicBatches {
     if (!Array.isArray(requests) || requests.length === 0) return { status: 400, message: "requests: Field required" };
     const id = `msgbatch_fake_${++this.#count}`;
     const object: Wire = {
-      ...{ id, type: "message_batch", processing_status: "in_progress", ended_at: null, created_at: now() },
+      id,
+      type: "message_batch",
+      processing_status: "in_progress",
+      ended_at: null,
+      created_at: now(),
       request_counts: { processing: requests.length, succeeded: 0, errored: 0, canceled: 0, expired: 0 },
       expires_at: new Date(Date.now() + DAY_MS).toISOString(),
-      ...{ archived_at: null, cancel_initiated_at: null, results_url: null },
+      archived_at: null,
+      cancel_initiated_at: null,
+      results_url: null,
     };
     const batch: StoredBatch = { object, requests, key, results: null };
     this.#batches.set(id, batch);
@@ -110,8 +116,11 @@ export class AnthropicBatches {
       processing_status: "ended",
       ended_at: now(),
       request_counts: {
-        ...{ processing: 0, succeeded: count("succeeded"), errored: count("errored") },
-        ...{ canceled: count("canceled"), expired: count("expired") },
+        processing: 0,
+        succeeded: count("succeeded"),
+        errored: count("errored"),
+        canceled: count("canceled"),
+        expired: count("expired"),
       },
     });
   }

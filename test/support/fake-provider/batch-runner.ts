@@ -31,15 +31,37 @@ export function itemRunner(
     const text = JSON.stringify(body);
     const fingerprint = fingerprintOf(path, text);
     const witnessed = witness.arrive({
-      ...{ method: "POST", path, protocol: protocol.protocol, operation, headers: {}, startedAtMs: nowMs() },
-      ...{ endedAtMs: null, outcome: "open", status: null, model: null, stream: false, body, fingerprint, batch },
-      ...{ arrival: 0, fault: null, usage: null, text: null, toolCalls: [] },
+      method: "POST",
+      path,
+      protocol: protocol.protocol,
+      operation,
+      headers: {},
+      startedAtMs: nowMs(),
+      endedAtMs: null,
+      outcome: "open",
+      status: null,
+      model: null,
+      stream: false,
+      body,
+      fingerprint,
+      batch,
+      arrival: 0,
+      fault: null,
+      usage: null,
+      text: null,
+      toolCalls: [],
     });
     witnessed.arrival = witness.countArrival(fingerprint);
     const { delivery } = await performCall(world, {
       route: { protocol: protocol.protocol, operation, id: null, streamed: false },
-      ...{ protocol, body: { ...body, stream: false }, key, headers: { "anthropic-version": "batch" }, witnessed },
-      ...{ arrivedMs: performance.now(), limited: false, sse: false },
+      protocol,
+      body: { ...body, stream: false },
+      key,
+      headers: { "anthropic-version": "batch" },
+      witnessed,
+      arrivedMs: performance.now(),
+      limited: false,
+      sse: false,
     });
     const result = resultOf(protocol, delivery.ending === "end" ? delivery.status : 500, joined(delivery.pieces));
     witnessed.status = result.status;

@@ -46,7 +46,10 @@ export function handleOf({ settings, world, witness }: Site, port: number, close
   const origin = `http://${settings.host ?? "127.0.0.1"}:${port}`;
   const [key = FAKE_KEY] = settings.keys ?? [];
   return {
-    ...{ port, origin, key, close },
+    port,
+    origin,
+    key,
+    close,
     urls: {
       openai: `${origin}/openai/v1`,
       anthropic: `${origin}/anthropic/v1`,

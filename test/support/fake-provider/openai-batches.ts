@@ -66,16 +66,26 @@ export class OpenAiBatches {
     const id = `batch_fake_${++this.#count}`;
     const created_at = nowS();
     const object: Wire = {
-      ...{ id, object: "batch", endpoint: body.endpoint, errors: null, input_file_id: body.input_file_id },
-      ...{
-        completion_window: body.completion_window ?? "24h",
-        status: "validating",
-        output_file_id: null,
-        error_file_id: null,
-      },
-      ...{ created_at, in_progress_at: null, expires_at: created_at + DAY_S, finalizing_at: null, completed_at: null },
-      ...{ failed_at: null, expired_at: null, cancelling_at: null, cancelled_at: null },
-      ...{ request_counts: { total: 0, completed: 0, failed: 0 }, metadata: body.metadata ?? null },
+      id,
+      object: "batch",
+      endpoint: body.endpoint,
+      errors: null,
+      input_file_id: body.input_file_id,
+      completion_window: body.completion_window ?? "24h",
+      status: "validating",
+      output_file_id: null,
+      error_file_id: null,
+      created_at,
+      in_progress_at: null,
+      expires_at: created_at + DAY_S,
+      finalizing_at: null,
+      completed_at: null,
+      failed_at: null,
+      expired_at: null,
+      cancelling_at: null,
+      cancelled_at: null,
+      request_counts: { total: 0, completed: 0, failed: 0 },
+      metadata: body.metadata ?? null,
     };
     const batch = { object, key };
     this.#batches.set(id, batch);

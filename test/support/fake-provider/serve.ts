@@ -83,16 +83,25 @@ function witness(
 ) {
   const headers = site.settings.brief === true ? {} : request.headers;
   return site.witness.arrive({
-    ...{
-      method: request.method ?? "GET",
-      path,
-      protocol,
-      operation: operation ?? "unknown",
-      headers,
-      startedAtMs: nowMs(),
-    },
-    ...{ endedAtMs: null, outcome: "open", status: null, model: null, stream: false, body: null, fingerprint: "" },
-    ...{ arrival: 0, batch: null, fault: null, usage: null, text: null, toolCalls: [] },
+    method: request.method ?? "GET",
+    path,
+    protocol,
+    operation: operation ?? "unknown",
+    headers,
+    startedAtMs: nowMs(),
+    endedAtMs: null,
+    outcome: "open",
+    status: null,
+    model: null,
+    stream: false,
+    body: null,
+    fingerprint: "",
+    arrival: 0,
+    batch: null,
+    fault: null,
+    usage: null,
+    text: null,
+    toolCalls: [],
   });
 }
 

@@ -97,16 +97,15 @@ export interface ReadInput {
 }
 
 const KINDS: Readonly<Record<string, ReadMessage["type"]>> = {
-  ...{
-    human: "human",
-    user: "human",
-    ai: "ai",
-    assistant: "ai",
-    AIMessageChunk: "ai",
-    system: "system",
-    developer: "system",
-  },
-  ...{ tool: "tool", remove: "remove" },
+  human: "human",
+  user: "human",
+  ai: "ai",
+  assistant: "ai",
+  AIMessageChunk: "ai",
+  system: "system",
+  developer: "system",
+  tool: "tool",
+  remove: "remove",
 };
 
 class Unreadable extends Error {

@@ -99,12 +99,10 @@ function otherPart(part: LanguageModelV3Content): AssistantParts {
     case "tool-call":
       return [
         {
-          ...{
-            type: "tool-call",
-            toolCallId: part.toolCallId,
-            toolName: part.toolName,
-            input: argsOf(part) ?? part.input,
-          },
+          type: "tool-call",
+          toolCallId: part.toolCallId,
+          toolName: part.toolName,
+          input: argsOf(part) ?? part.input,
           ...(part.providerExecuted === true ? { providerExecuted: true } : {}),
           ...options(part.providerMetadata),
         },
@@ -112,7 +110,9 @@ function otherPart(part: LanguageModelV3Content): AssistantParts {
     case "tool-result":
       return [
         {
-          ...{ type: "tool-result", toolCallId: part.toolCallId, toolName: part.toolName },
+          type: "tool-result",
+          toolCallId: part.toolCallId,
+          toolName: part.toolName,
           output: { type: part.isError === true ? "error-json" : "json", value: part.result },
           ...options(part.providerMetadata),
         },

@@ -121,7 +121,11 @@ function messageOf(id: string, callId: string, name: string, output: Output): To
   const isPlain = output.type === "text" || output.type === "error-text";
   const isError = output.type === "error-text" || output.type === "error-json" || output.type === "execution-denied";
   return {
-    ...{ type: "tool", id, tool_call_id: callId, name, content: textOfOutput(output) },
+    type: "tool",
+    id,
+    tool_call_id: callId,
+    name,
+    content: textOfOutput(output),
     status: isError ? "error" : "success",
     ...(isPlain ? {} : { additional_kwargs: { longhaul: { output } } }),
   };

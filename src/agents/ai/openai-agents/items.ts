@@ -64,7 +64,10 @@ function add(prompt: LanguageModelV3Prompt, item: AgentInputItem): void {
       return;
     case "function_call":
       push(prompt, "assistant", {
-        ...{ type: "tool-call", toolCallId: item.callId, toolName: item.name, input: parsed(item.arguments) },
+        type: "tool-call",
+        toolCallId: item.callId,
+        toolName: item.name,
+        input: parsed(item.arguments),
         ...optionsOf(item),
       });
       return;
@@ -78,7 +81,8 @@ function add(prompt: LanguageModelV3Prompt, item: AgentInputItem): void {
       return;
     case "reasoning":
       push(prompt, "assistant", {
-        ...{ type: "reasoning", text: item.content.map(({ text }) => text).join("") },
+        type: "reasoning",
+        text: item.content.map(({ text }) => text).join(""),
         ...optionsOf(item),
       });
       return;
@@ -133,13 +137,19 @@ function toolsOf({ tools, handoffs }: ModelRequest): NonNullable<LanguageModelV3
   const functions = tools.map((tool) => {
     if (tool.type !== "function") throw fail("AGENTS_ITEM_UNSUPPORTED", { what: `the hosted tool ${tool.name}` });
     return {
-      ...{ type: "function" as const, name: tool.name, description: tool.description },
-      ...{ inputSchema: tool.parameters as JSONSchema7, strict: tool.strict },
+      type: "function" as const,
+      name: tool.name,
+      description: tool.description,
+      inputSchema: tool.parameters as JSONSchema7,
+      strict: tool.strict,
     };
   });
   const others = handoffs.map(({ toolName, toolDescription, inputJsonSchema, strictJsonSchema }) => ({
-    ...{ type: "function" as const, name: toolName, description: toolDescription },
-    ...{ inputSchema: inputJsonSchema as JSONSchema7, strict: strictJsonSchema },
+    type: "function" as const,
+    name: toolName,
+    description: toolDescription,
+    inputSchema: inputJsonSchema as JSONSchema7,
+    strict: strictJsonSchema,
   }));
   return [...functions, ...others];
 }

@@ -15,7 +15,10 @@ function itemOf(part: LanguageModelV3Content, id: string): AgentOutputItem[] {
     case "text":
       return [
         {
-          ...{ type: "message", id, role: "assistant", status: "completed" },
+          type: "message",
+          id,
+          role: "assistant",
+          status: "completed",
           content: [{ type: "output_text", text: part.text }],
           ...data,
         },
@@ -26,8 +29,12 @@ function itemOf(part: LanguageModelV3Content, id: string): AgentOutputItem[] {
       if (part.providerExecuted === true) return [];
       return [
         {
-          ...{ type: "function_call", id, callId: part.toolCallId, name: part.toolName },
-          ...{ arguments: part.input, status: "completed" },
+          type: "function_call",
+          id,
+          callId: part.toolCallId,
+          name: part.toolName,
+          arguments: part.input,
+          status: "completed",
           ...data,
         },
       ];
@@ -52,7 +59,10 @@ export function usageOf({ usage }: ChatReply): UsageFigures {
   const inputTokens = usage.inputTokens.total ?? 0;
   const outputTokens = usage.outputTokens.total ?? 0;
   return {
-    ...{ requests: 1, inputTokens, outputTokens, totalTokens: inputTokens + outputTokens },
+    requests: 1,
+    inputTokens,
+    outputTokens,
+    totalTokens: inputTokens + outputTokens,
     inputTokensDetails: { cached_tokens: usage.inputTokens.cacheRead ?? 0 },
     outputTokensDetails: { reasoning_tokens: usage.outputTokens.reasoning ?? 0 },
   };

@@ -12,7 +12,9 @@ export async function send<T>(
 ): Promise<T> {
   const type = typeof body === "string" ? { "content-type": "application/json" } : {};
   const response = await fetch(baseUrl + path, {
-    ...{ method, headers: { ...headers, ...type }, signal: AbortSignal.timeout(TIMEOUT_MS) },
+    method,
+    headers: { ...headers, ...type },
+    signal: AbortSignal.timeout(TIMEOUT_MS),
     ...(body === undefined ? {} : { body }),
   });
   const text = await response.text();
