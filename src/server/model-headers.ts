@@ -18,12 +18,8 @@ export function targetHeaders(target: Target, attempt: number): Record<string, s
 
 export function answerHeaders(answer: Performed<unknown>, budget: BudgetView | null): Record<string, string> {
   const { target, attempts, source, spend } = answer;
-  return {
-    "x-longhaul-cache": CACHE_WORDS[source],
-    "x-longhaul-cost-usd": usdText(spend.nanoUsd),
-    ...targetHeaders(target, attempts),
-    ...budgetHeaders(budget),
-  };
+  const origin = { "x-longhaul-cache": CACHE_WORDS[source], "x-longhaul-cost-usd": usdText(spend.nanoUsd) };
+  return Object.assign(targetHeaders(target, attempts), origin, budgetHeaders(budget));
 }
 
 /** A comment, which no client takes for anything: headers have long been sent when a stream knows its cost. */

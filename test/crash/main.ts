@@ -1,5 +1,6 @@
 // Every crash point of every workload, or those that are named: `npm run test:crash -- plain:kill-before:17 waits retry:cut`.
 import { parseArgs } from "node:util";
+import { buildPrograms } from "../support/built.ts";
 import { announce, startTestPostgres } from "../support/postgres.ts";
 import { enumerate } from "./enumerate.ts";
 
@@ -22,6 +23,7 @@ if (values.help) {
   process.exit(0);
 }
 
+await buildPrograms();
 const server = await startTestPostgres();
 announce(server);
 try {
