@@ -1,5 +1,6 @@
 // Every command of the program, in the order of `longhaul --help`.
 import type { AnyCommand } from "./command.ts";
+import { budgetCommands } from "./commands-budgets.ts";
 import { costCommands } from "./commands-costs.ts";
 import { deadCommands } from "./commands-dead.ts";
 import { installationCommands } from "./commands-installation.ts";
@@ -17,6 +18,7 @@ export const commands: readonly AnyCommand[] = [
   ...peopleCommands,
   ...keyCommands,
   ...tenantCommands,
+  ...budgetCommands,
   ...costCommands,
   ...installationCommands,
   ...planCommands,

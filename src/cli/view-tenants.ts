@@ -73,6 +73,7 @@ export function viewTenant(one: TenantView): Block[] {
       "submits per minute": one.submitsPerMinute === null ? null : String(one.submitsPerMinute),
       weight: String(one.weight),
       band: one.band,
+      budget: one.budgetId,
     }),
   ];
 }

@@ -30,6 +30,8 @@ export interface TenantView {
   readonly submitsPerMinute: number | null;
   readonly weight: number;
   readonly band: Band | null;
+  /** What its runs may spend together; null where its plan has no budget. */
+  readonly budgetId: string | null;
   /** None of its runs starts. */
   readonly paused: boolean;
 }

@@ -77,6 +77,7 @@ function tenantView(row: TenantRow): TenantView {
     submitsPerMinute: row.submits_per_minute,
     weight: row.weight,
     band: row.band === null ? null : (BANDS[row.band] ?? null),
+    budgetId: row.budget_id,
     paused: row.paused,
   };
 }

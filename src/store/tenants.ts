@@ -13,10 +13,11 @@ export interface TenantRow {
   readonly submits_per_minute: number | null;
   readonly weight: number;
   readonly band: number | null;
+  readonly budget_id: string | null;
   readonly paused: boolean;
 }
 
-const TENANT = `select t.tenant_id, t.plan, t.cap, t.in_flight, t.unfinished, t.unfinished_max, t.submits_per_minute, t.weight, t.band, t.paused,
+const TENANT = `select t.tenant_id, t.plan, t.cap, t.in_flight, t.unfinished, t.unfinished_max, t.submits_per_minute, t.weight, t.band, t.budget_id, t.paused,
   coalesce((select sum(u.ready) from longhaul.turns u where u.tenant_id = t.tenant_id), 0)::bigint as ready from longhaul.tenants t`;
 
 export interface TenantFilter {

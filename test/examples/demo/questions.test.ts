@@ -1,8 +1,9 @@
 // The whole retrieval line over the documents that are really installed: real questions, and what their answers must hold.
 import { fileURLToPath } from "node:url";
-import { Pool } from "pg";
+import type { Pool } from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openCorpus } from "../../../examples/demo/corpus.ts";
+import { openDocuments } from "../../../examples/demo/documents.ts";
 import { createModel } from "../../../examples/demo/model.ts";
 import { buildIndex, mergeHits, readPassages, search } from "../../../examples/demo/search-index.ts";
 import { type FreshDatabase, freshDatabase } from "../../support/postgres.ts";
@@ -14,7 +15,7 @@ let pool: Pool;
 
 beforeAll(async () => {
   database = await freshDatabase({ migrated: false });
-  pool = new Pool({ connectionString: database.url });
+  pool = openDocuments(database.url);
   const corpus = await openCorpus(project);
   const report = await buildIndex(pool, corpus);
   // Fewer would mean that whole packages are not seen: the real number is some 250 pages.

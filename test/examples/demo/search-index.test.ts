@@ -5,9 +5,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Pool } from "pg";
+import type { Pool } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Corpus, openCorpus } from "../../../examples/demo/corpus.ts";
+import { openDocuments } from "../../../examples/demo/documents.ts";
 import { buildIndex, type Hit, mergeHits, readPassages, search } from "../../../examples/demo/search-index.ts";
 import { type FreshDatabase, freshDatabase } from "../../support/postgres.ts";
 
@@ -17,7 +18,7 @@ let root: string;
 
 beforeAll(async () => {
   database = await freshDatabase({ migrated: false });
-  pool = new Pool({ connectionString: database.url });
+  pool = openDocuments(database.url);
 });
 afterAll(async () => {
   await pool.end();
