@@ -31,7 +31,7 @@ export interface QuotasOptions {
   readonly providers: Iterable<LimitedProvider>;
   /** The database's clock, as this process estimates it. */
   readonly clock: { now(): number };
-  /** How long a slot of a process that died stays taken. Default 60 s; a call that lasts longer keeps it. */
+  /** How long a slot of a process that died stays taken. Default 30 s; a call that lasts longer keeps it. */
   readonly slotMs?: number;
   /** How far ahead a call gets a place in a line. Default 1 h; beyond that it comes back then, and asks again. */
   readonly horizonMs?: number;
@@ -57,7 +57,8 @@ const TOGETHER = {
   inFlightMax: 2,
   isShared: (error: unknown) => isConnectionLost(error) || isRetryable(error),
 };
-const SLOT_MS = 60_000;
+/** As long as a process may stand still before it is killed: until then its calls may be out. */
+const SLOT_MS = 30_000;
 const HORIZON_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 /** A longer "not before" is a mistake in a header. */
