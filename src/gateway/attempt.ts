@@ -2,6 +2,7 @@
 import type { CallOutcome, OpenedCall } from "../domain/calls.ts";
 import { NO_SPEND, NO_TOKENS, type Spend, type TokenUsage } from "../domain/usage.ts";
 import { classify } from "./classify.ts";
+import type { Opening } from "./opening.ts";
 import { type Booking, type Parts, sizeOf } from "./parts.ts";
 import type { Price } from "./prices.ts";
 import type { Attempt, CallFailure, CallOptions, Estimate, Job, Sent, Target } from "./roles.ts";
@@ -20,6 +21,7 @@ export interface Chosen {
   readonly price: Price;
   readonly need: Spend;
   readonly booking: Extract<Booking, { is: "go" }>;
+  readonly opening: Opening;
 }
 
 export type AttemptEnd<R> =
@@ -35,7 +37,7 @@ export async function attemptOnce<R>(
   chosen: Chosen,
   number: number,
 ): Promise<AttemptEnd<R>> {
-  const call = await open(parts, options, route, chosen, number);
+  const call = await opened(parts, options, chosen);
   const { target } = chosen;
   const startMs = performance.now();
   const { timeoutMs, idleMs } = route.policy;
@@ -75,15 +77,13 @@ export async function attemptOnce<R>(
   }
 }
 
-async function open(
+async function opened(
   { breakers }: Parts,
-  { payer, callKey, attribution }: CallOptions,
-  route: Route,
-  { target, need, booking }: Chosen,
-  attempt: number,
+  { payer }: CallOptions,
+  { target, need, booking, opening }: Chosen,
 ): Promise<OpenedCall> {
   try {
-    return await payer.open({ callKey, attribution, alias: route.alias, attempt, estimate: need, ...target });
+    return await opening.done();
   } catch (error) {
     payer.settle(need, NO_SPEND);
     booking.undo();

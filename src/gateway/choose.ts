@@ -4,6 +4,7 @@ import { Postponed } from "../domain/postponed.ts";
 import { NO_SPEND, type Spend } from "../domain/usage.ts";
 import type { Chosen } from "./attempt.ts";
 import { fittingOutput } from "./fit.ts";
+import { Opening } from "./opening.ts";
 import { nameOf, type Parts, sizeOf } from "./parts.ts";
 import { type Price, unknownPrice } from "./prices.ts";
 import type { CallOptions, Estimate, Job, Payer, Target } from "./roles.ts";
@@ -15,6 +16,17 @@ interface Later {
   readonly reason: string;
 }
 
+/** What is looked for. */
+export interface Search {
+  readonly targets: readonly [Target, ...Target[]];
+  /** Output tokens for which there is money. */
+  readonly outputMax: number;
+  /** The name by which the call was asked for; null when that was the target itself. */
+  readonly alias: string | null;
+  /** Number of the attempt. */
+  readonly attempt: number;
+}
+
 /** A wait in place is looked at again at least this often: a limit may be lifted, or a place further ahead be found. */
 const LOOK_MS = 15_000;
 
@@ -23,22 +35,22 @@ export async function chooseTarget(
   parts: Parts,
   job: Job<unknown>,
   options: CallOptions,
-  targets: readonly [Target, ...Target[]],
-  outputMax: number,
+  search: Search,
 ): Promise<Chosen> {
+  const { targets } = search;
   const isAlone = targets.length === 1;
   try {
     for (;;) {
       options.abort.throwIfAborted();
       // Where there is somewhere else to go, a place in a line is only taken where the wait is shortest.
-      let soonest = await tryTarget(parts, job, options, targets[0], outputMax, isAlone);
+      let soonest = await tryTarget(parts, job, options, search, targets[0], isAlone);
       for (const target of targets.slice(1)) {
         if ("booking" in soonest) break;
-        const tried = await tryTarget(parts, job, options, target, outputMax, false);
+        const tried = await tryTarget(parts, job, options, search, target, false);
         if ("booking" in tried || tried.readyAtMs < soonest.readyAtMs) soonest = tried;
       }
       if (!("booking" in soonest) && !isAlone)
-        soonest = await tryTarget(parts, job, options, soonest.target, outputMax, true);
+        soonest = await tryTarget(parts, job, options, search, soonest.target, true);
       if ("booking" in soonest) return soonest;
       await waitFor(parts, options, soonest);
     }
@@ -61,16 +73,18 @@ async function tryTarget(
   parts: Parts,
   job: Job<unknown>,
   options: CallOptions,
+  { outputMax, alias, attempt }: Search,
   target: Target,
-  outputMax: number,
   book: boolean,
 ): Promise<Chosen | Later> {
   const { payer, callKey, attribution } = options;
   const door = await parts.breakers.ask(target);
   if (typeof door === "object") return { target, readyAtMs: door.openUntilMs, reason: `${nameOf(target)} to recover` };
   let reserved: Spend | null = null;
+  let opening: Opening | null = null;
   const giveBack = (): void => {
     if (reserved !== null) payer.settle(reserved, NO_SPEND);
+    opening?.withdraw();
     parts.breakers.report(target, "neutral");
   };
   try {
@@ -80,6 +94,8 @@ async function tryTarget(
     const most = { ...whole, outputTokens: Math.min(whole.outputTokens, outputMax) };
     const { estimate, need } = await reserveWhatFits(payer, most, price);
     reserved = need;
+    opening = new Opening(payer, { callKey, attribution, alias, attempt, estimate: need, ...target });
+    if (parts.limiter.isClear(target)) opening.begin();
     const booking = await parts.limiter.reserve({ callKey, target, estimate, book });
     if (booking.is === "go") {
       if (options.abort.aborted) {
@@ -87,7 +103,7 @@ async function tryTarget(
         throw options.abort.reason;
       }
       const isShortened = estimate.outputTokens < whole.outputTokens;
-      return { target, estimate, isShortened, price, need, booking };
+      return { target, estimate, isShortened, price, need, booking, opening };
     }
     giveBack();
     return { target, readyAtMs: booking.readyAtMs, reason: booking.reason };

@@ -41,8 +41,9 @@ export class Endeavour<R> {
     const startMs = performance.now();
     const { targets } = this.#route;
     for (let candidates: readonly [Target, ...Target[]] = targets; ; ) {
-      const chosen = await chooseTarget(this.#parts, this.#job, this.#options, candidates, this.#outputMax);
       const number = this.#failed.length + 1;
+      const search = { targets: candidates, outputMax: this.#outputMax, alias: this.#route.alias, attempt: number };
+      const chosen = await chooseTarget(this.#parts, this.#job, this.#options, search);
       const end = await this.#attempt(chosen, number);
       if (end === null) continue;
       if (end.is === "done") {

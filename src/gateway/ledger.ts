@@ -1,15 +1,15 @@
 // Pays for calls that no run makes: each is written down before it goes out, and drawn from an open budget where there is one.
 import { setTimeout as pause } from "node:timers/promises";
 import { v7 as uuidv7 } from "uuid";
-import type { CallFacts, CallOutcome, OpenedCall } from "../domain/calls.ts";
+import type { CallFacts, CallOutcome } from "../domain/calls.ts";
 import { fail } from "../domain/errors.ts";
 import { exceeded } from "../domain/exceeded.ts";
-import type { Spend } from "../domain/usage.ts";
+import { NO_TOKENS, type Spend } from "../domain/usage.ts";
 import { type Account, type Closing, closeCalls, type NewCall } from "../store/calls.ts";
 import type { Queryable } from "../store/database.ts";
 import { patient } from "../store/patience.ts";
 import { Openings } from "./openings.ts";
-import type { Payer } from "./roles.ts";
+import type { EarlyCall, Payer } from "./roles.ts";
 
 /** Closings go together, this long after the first of them. */
 const FLUSH_MS = 50;
@@ -41,6 +41,7 @@ export class Ledger {
       reserve: async () => undefined,
       settle: (_reserved: Spend, _actual: Spend) => undefined,
       open: (facts) => this.#open(facts, budgetId, reopen),
+      openEarly: (facts) => this.#open(facts, budgetId, reopen),
       note: (facts) => this.#note(facts),
     };
   }
@@ -55,7 +56,7 @@ export class Ledger {
     facts: CallFacts,
     budgetId: string | null,
     reopen: (() => Promise<unknown>) | undefined,
-  ): Promise<OpenedCall> {
+  ): Promise<EarlyCall> {
     const call: NewCall = { callId: uuidv7(), ...facts };
     const untilMs = performance.now() + PATIENCE_MS;
     for (;;) {
@@ -75,6 +76,7 @@ export class Ledger {
       callId: call.callId,
       succeeded: (outcome) => close("succeeded", null, outcome),
       failed: (failure, outcome) => close("failed", failure, outcome),
+      withdrawn: () => close("withdrawn", null, NOTHING),
     };
   }
 
@@ -107,6 +109,15 @@ export class Ledger {
     if (this.#waiting.length + closings.length <= KEPT_MAX) this.#waiting.push(...closings);
   }
 }
+
+const NOTHING: CallOutcome = {
+  usage: NO_TOKENS,
+  nanoUsd: 0n,
+  confidence: "exact",
+  source: "provider",
+  latencyMs: 0,
+  firstChunkMs: null,
+};
 
 /** Closings that are kept while the database does not answer. */
 const KEPT_MAX = 100_000;

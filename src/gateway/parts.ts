@@ -36,6 +36,8 @@ export interface Limiter {
     readonly estimate: Estimate;
     readonly book: boolean;
   }): Promise<Booking>;
+  /** Nobody here has waited for a limit of this target lately: the next call will hardly have to. */
+  isClear(target: Target): boolean;
   /** The call will not be made. */
   cancel(callKey: string): void;
   /** A provider said that its limit is reached until then, on the database's clock. */

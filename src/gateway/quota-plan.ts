@@ -84,6 +84,8 @@ export class QuotaPlan {
   readonly declared: number;
   /** Limits as a provider told them, by key, and when the database was last told (`performance.now()`). */
   readonly limits = new Map<string, { readonly limit: number; readonly toldMs: number }>();
+  /** When somebody here last had to wait for it (`performance.now()`). */
+  waitedMs = Number.NEGATIVE_INFINITY;
   readonly #quotas: readonly Quota[];
   readonly #counting: Counting[];
 

@@ -65,6 +65,8 @@ const MINUTE_MS = 60_000;
 const BLOCK_MS_MAX = 86_400_000;
 /** Times that quotas are declared again because a crash of the database has emptied its tables. */
 const DECLARES_MAX = 3;
+/** After somebody had to wait for a limit, others will have to for so long. */
+const BUSY_MS = 10_000;
 const LEARNED: readonly string[] = ["rpm", "tpm", "itpm", "otpm"] satisfies QuotaDimension[];
 
 export class Quotas implements Omit<Limiter, "observe"> {
@@ -110,12 +112,17 @@ export class Quotas implements Omit<Limiter, "observe"> {
     );
     if (row.verdict === "impossible") throw this.#impossible(plan, row, amounts);
     if (row.verdict === "wait") {
+      plan.waitedMs = performance.now();
       const ready = row.ready_at ?? 0;
       if (ask.book) this.#places.took({ call: callKey, target: plan.target, ready });
       return { is: "wait", readyAtMs: Math.ceil(ready), reason: plan.reason(row.key) };
     }
     this.#places.went(callKey, plan.target);
     return { is: "go", ...this.#ends(plan, amounts, holder, row.ready_at ?? 0) };
+  }
+
+  isClear(target: Target): boolean {
+    return performance.now() - this.#plans.of(target).waitedMs > BUSY_MS;
   }
 
   /** The call will not be made: its place in the line goes to those behind it. Forgotten, it lapses. */
@@ -125,7 +132,9 @@ export class Quotas implements Omit<Limiter, "observe"> {
 
   /** A provider said "not before": nobody calls this target until then. When the time has come they go one by one. */
   block(target: Target, untilMs: number): void {
-    const { target: name, gate } = this.#plans.of(target);
+    const plan = this.#plans.of(target);
+    const { target: name, gate } = plan;
+    plan.waitedMs = performance.now();
     const forMs = Math.min(Math.max(untilMs - this.#options.clock.now(), 0), BLOCK_MS_MAX);
     const made = blockQuota(this.#options.db, gate, forMs).catch((error) =>
       this.#options.log?.("warn", "a limit could not be made known", { target: name, error }),

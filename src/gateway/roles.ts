@@ -74,8 +74,15 @@ export interface Payer {
   settle(reserved: Spend, actual: Spend): void;
   /** Writes down that an attempt goes out, committed before it does: a process that dies then neither loses nor resets spend. */
   open(call: CallFacts): Promise<OpenedCall>;
+  /** The same for one that may not go out after all. Without it: it is only opened when it goes out. */
+  openEarly?(call: CallFacts): Promise<EarlyCall>;
   /** An answer that cost no attempt: from the cache, or shared. */
   note(call: CallFacts & CallOutcome): void;
+}
+
+/** A call that can be said never to have been. */
+export interface EarlyCall extends OpenedCall {
+  withdrawn(): void;
 }
 
 /** Who waits. In a run the run itself sleeps, holding no slot; over HTTP a long wait is refused. */

@@ -2,7 +2,7 @@
 import type { BudgetDimension } from "../domain/budget.ts";
 import type { CallFacts, CallOutcome } from "../domain/calls.ts";
 import type { Refusal } from "../domain/exceeded.ts";
-import { NANO_PER_USD, NO_SPEND, type Spend } from "../domain/usage.ts";
+import { NANO_PER_USD, type Spend } from "../domain/usage.ts";
 import { itemJson, type NewItem } from "./batches.ts";
 import type { Queryable } from "./database.ts";
 import { readSpend, spendValue, whole, wholeNano } from "./spend.ts";
@@ -51,7 +51,8 @@ export type Drawn =
 /** What became of a call. */
 export interface Closing {
   readonly callId: string;
-  readonly state: "succeeded" | "failed";
+  /** `withdrawn`: it never went out, and its row goes. Only for calls outside of runs. */
+  readonly state: "succeeded" | "failed" | "withdrawn";
   readonly failure: string | null;
   readonly outcome: CallOutcome;
   /** A call that was never opened: it is written and closed in one. */
@@ -69,10 +70,7 @@ export interface Account {
 const DRAWN = `d.verdict, d.granted::text, d.room::text, d.tight, d.budget_id, d.dimension, d.allowed::text, d.used::text, d.set_aside::text, d.asked::text,
   d.on_exceeded, d.final`;
 const OPEN_CALL = `select ${DRAWN} from longhaul.open_call($1::jsonb, $2, $3, $4, $5::longhaul.spend, $6::longhaul.spend, $7, $8, $9::longhaul.spend) d`;
-/** One after the other: each sees what those before it have drawn. */
-const OPEN_CALLS = `select ${DRAWN} from unnest($1::text[], $2::text[]) with ordinality c(call, need, place)
-  cross join lateral longhaul.open_call(c.call::jsonb, $3, null, null, c.need::longhaul.spend, c.need::longhaul.spend, $4, null, $5::longhaul.spend) d
-  order by c.place`;
+const OPEN_CALLS = `select ${DRAWN} from longhaul.open_outside($1::jsonb, $2::text[]::longhaul.spend[], $3) d`;
 const OPEN_ITEM = `select ${DRAWN} from longhaul.open_item($1::jsonb, $2, $3, $4, $5::longhaul.spend, $6::longhaul.spend, $7, $8, $9::longhaul.spend, $10::jsonb) d`;
 const TAKE_HOLD = `select ${DRAWN} from longhaul.take_hold($1, $2, $3, $4::longhaul.spend, $5::longhaul.spend, $6, $7, $8::longhaul.spend) d`;
 
@@ -149,7 +147,7 @@ export async function returnHold(db: Queryable, payer: RunPayer, keep: Spend): P
  */
 export async function openCalls(db: Queryable, calls: readonly NewCall[], budgetId: string | null): Promise<Drawn[]> {
   const needs = calls.map(({ estimate }) => spendValue({ ...estimate, steps: 0 }));
-  const values = [calls.map(callJson), needs, budgetId, budgetId !== null, spendValue(NO_SPEND)];
+  const values = [JSON.stringify(calls.map(callRow)), needs, budgetId];
   return (await db.query<DrawnRow>(OPEN_CALLS, values, "lh_open_calls_outside")).map((row) => drawn([row]));
 }
 

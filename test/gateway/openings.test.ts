@@ -4,7 +4,7 @@ import { budgetRow } from "../../src/domain/budget-check.ts";
 import { newId } from "../../src/engine/ids.ts";
 import { Openings } from "../../src/gateway/openings.ts";
 import { openBudget, readBudget } from "../../src/store/budgets.ts";
-import type { NewCall } from "../../src/store/calls.ts";
+import { type NewCall, openCalls } from "../../src/store/calls.ts";
 import type { Database } from "../../src/store/database.ts";
 import { facts, spend } from "../support/calls.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
@@ -45,6 +45,30 @@ test("those of one budget share a commit, and each has its own verdict", async (
   expect(drawn.filter(({ verdict }) => verdict === "refused")).toHaveLength(20);
   expect(Number((await readBudget(fresh.db, null, budget))?.held.nanoUsd)).toBe(0.3e9);
   expect(count.statements).toBe(1);
+});
+
+test("one that is sent again is there once, and so are those that are sent with it", async () => {
+  const budget = newId();
+  await openBudget(fresh.db, budget, TENANT, budgetRow({ usd: 0.3 }));
+  const [first, second, third] = [call(), call(), call()];
+  await openCalls(fresh.db, [first], budget);
+  const drawn = await openCalls(fresh.db, [second, first, third], budget);
+  expect(drawn.map(({ verdict }) => verdict)).toEqual(["done", "done", "done"]);
+  expect(Number((await readBudget(fresh.db, null, budget))?.held.nanoUsd)).toBe(0.03e9);
+});
+
+test("a budget whose time is over refuses, and one that is not there is lost", async () => {
+  const budget = newId();
+  await openBudget(fresh.db, budget, TENANT, budgetRow({ wallMinutes: 1 }));
+  expect((await openCalls(fresh.db, [call(), call()], budget)).map(({ verdict }) => verdict)).toEqual(["done", "done"]);
+  await fresh.db.query("update longhaul.budgets set ends_at = clock_timestamp() where budget_id = $1", [budget]);
+  expect(await openCalls(fresh.db, [call()], budget)).toMatchObject([
+    { verdict: "refused", refusal: { dimension: "wallMinutes", final: true } },
+  ]);
+  expect((await openCalls(fresh.db, [call(), call()], newId())).map(({ verdict }) => verdict)).toEqual([
+    "lost",
+    "lost",
+  ]);
 });
 
 test("one that the database will not take fails alone", async () => {
