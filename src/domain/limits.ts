@@ -109,7 +109,7 @@ export const RETENTION_EVERY_MS = MINUTE_MS;
 /** Runs that one transaction drops, and how few it tries when that was too much. */
 export const RETENTION_BATCH = 200;
 export const RETENTION_BATCH_MIN = 10;
-/** Part of the time that dropping may take, of one connection, in the whole installation. */
+/** Part of the time that dropping may take, of one connection, in the whole installation; twice that when it is late. */
 export const RETENTION_PART = 0.25;
 
 // Retries and crashes.

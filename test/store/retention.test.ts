@@ -226,6 +226,18 @@ describe("others at the same time", () => {
     expect(await retain(db, POLICY, { ...PACE, share: 0.001 })).toBeNull();
   });
 
+  test("takes its part of the time, and twice that while it is more than a minute behind", async () => {
+    await ended({}, { days: 31 });
+    const onTime = { ...POLICY, finishedMs: 31 * DAY_MS - 30_000 };
+    expect((await retain(db, onTime, { ...PACE, share: 0.5 }))?.next_ms).toBeGreaterThan(0);
+    await ended({}, { days: 31 });
+    await db.query("update longhaul.retention set next_at = clock_timestamp()");
+    expect(await retain(db, POLICY, { ...PACE, share: 0.5 })).toMatchObject({
+      n: 1,
+      next_ms: 0,
+    });
+  });
+
   test("a connection that dies in the middle has done nothing, and the next one does it", async () => {
     const run = await ended({}, { days: 40, entries: 5 });
     const dying = db.transaction(async (tx) => {
