@@ -14,7 +14,7 @@ export interface ModelOptions {
   readonly coalesce?: boolean;
   /**
    * It can wait for hours: it goes out with others in the provider's own batch, at about half the price and beside its usual limits, while the
-   * run sleeps as a row. OpenAI's models; others are asked at once. What no batch has answered at its `deadline` is asked live.
+   * run sleeps as a row. Models of OpenAI, Anthropic and Google; others are asked at once. What no batch has answered at its `deadline` is asked live.
    */
   readonly batch?: {
     /** How long it waits for others. Default 1 min. */ readonly maxDelay?: DurationInput;

@@ -106,12 +106,11 @@ describe("chance", () => {
 });
 
 describe("latency", () => {
-  it("is never less than asked, and as little more as a timer allows", async () => {
+  it("is never less than asked", async () => {
     fake = await startFakeProvider({ behaviour: { latencyMs: 50 } });
     await Promise.all(Array.from({ length: 50 }, (_, n) => chat(fake as FakeProvider, `n ${n}`)));
     const tookMs = fake.calls.map((call) => (call.endedAtMs ?? 0) - call.startedAtMs);
     expect(Math.min(...tookMs)).toBeGreaterThanOrEqual(50);
-    expect(tookMs.toSorted((a, b) => a - b)[25]).toBeLessThan(75);
   });
 
   it("can be a range, and be there between the pieces of a stream", async () => {

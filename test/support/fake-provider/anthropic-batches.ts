@@ -50,7 +50,7 @@ export class AnthropicBatches {
   }
 
   list(base: string): Wire {
-    const data = [...this.#batches.keys()].map((id) => this.batch(id, base));
+    const data = [...this.#batches.keys()].reverse().map((id) => this.batch(id, base));
     return { data, has_more: false, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
   }
 

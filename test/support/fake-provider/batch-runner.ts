@@ -12,6 +12,8 @@ export interface BatchItem {
   readonly body: Wire;
   readonly key: string;
   readonly batch: string;
+  /** For protocols that say it in the path. */
+  readonly model?: string;
 }
 
 export interface ItemResult {
@@ -27,7 +29,7 @@ export function itemRunner(
   witness: Witness,
   fingerprintOf: (path: string, body: string) => string,
 ): RunItem {
-  return async (protocol, { operation, path, body, key, batch }) => {
+  return async (protocol, { operation, path, body, key, batch, model = null }) => {
     const text = JSON.stringify(body);
     const fingerprint = fingerprintOf(path, text);
     const witnessed = witness.arrive({
@@ -53,7 +55,7 @@ export function itemRunner(
     });
     witnessed.arrival = witness.countArrival(fingerprint);
     const { delivery } = await performCall(world, {
-      route: { protocol: protocol.protocol, operation, id: null, streamed: false },
+      route: { protocol: protocol.protocol, operation, id: model, streamed: false },
       protocol,
       body: { ...body, stream: false },
       key,

@@ -7,6 +7,7 @@ import { itemRunner } from "./batch-runner.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { Brain, type Script } from "./brain.ts";
 import { control } from "./control.ts";
+import { GeminiBatches } from "./gemini-batches.ts";
 import { type FakeProvider, handleOf } from "./handle.ts";
 import { patterns, type World } from "./model-call.ts";
 import { OpenAiBatches } from "./openai-batches.ts";
@@ -60,6 +61,7 @@ function siteOf(settings: FakeProviderSettings, port: number): Site {
   const batches = {
     openAiBatches: new OpenAiBatches(run, behaviour),
     anthropicBatches: new AnthropicBatches(run, behaviour),
+    geminiBatches: new GeminiBatches(run, behaviour),
   };
   return { settings, world, witness, ...batches };
 }

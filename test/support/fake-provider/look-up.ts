@@ -4,6 +4,7 @@ import type { AnthropicBatches } from "./anthropic-batches.ts";
 import { anthropicMessages } from "./anthropic-messages.ts";
 import type { Wire } from "./conversation.ts";
 import type { Complaint } from "./dialect.ts";
+import type { GeminiBatches } from "./gemini-batches.ts";
 import type { World } from "./model-call.ts";
 import { modelList, modelOf } from "./models-list.ts";
 import type { OpenAiBatches } from "./openai-batches.ts";
@@ -16,6 +17,7 @@ export interface Shelves {
   readonly world: World;
   readonly openAiBatches: OpenAiBatches;
   readonly anthropicBatches: AnthropicBatches;
+  readonly geminiBatches: GeminiBatches;
 }
 
 interface Asked {
@@ -35,6 +37,7 @@ export async function lookUp(shelves: Shelves, asked: Asked): Promise<Wire> {
     const names = shelves.settings.models ?? LISTED[protocol];
     return id === null ? modelList(protocol, names) : names.includes(id as never) ? modelOf(protocol, id) : null;
   }
+  if (protocol === "google") return lookUpGemini(shelves, asked);
   return protocol === "anthropic" ? lookUpAnthropic(shelves, asked) : lookUpOpenAi(shelves, asked);
 }
 
@@ -87,6 +90,22 @@ function lookUpAnthropic({ anthropicBatches, world }: Shelves, { route, body, he
       return anthropicBatches.results(id);
     case "batch":
       return anthropicBatches.batch(id, base);
+    default:
+      return null;
+  }
+}
+
+function lookUpGemini({ geminiBatches }: Shelves, { route, body, key }: Asked): Wire {
+  const id = route.id ?? "";
+  switch (route.operation) {
+    case "batch_create":
+      return geminiBatches.create(id, body, key);
+    case "batch_list":
+      return geminiBatches.list();
+    case "batch_cancel":
+      return geminiBatches.cancel(id);
+    case "batch":
+      return geminiBatches.batch(id);
     default:
       return null;
   }

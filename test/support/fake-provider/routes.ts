@@ -65,6 +65,10 @@ const GOOGLE: readonly Entry[] = [
   entry("POST", "/v1(?:beta)?/models/([^/:]+):streamGenerateContent", "generate"),
   entry("POST", "/v1(?:beta)?/models/([^/:]+):embedContent", "embeddings"),
   entry("POST", "/v1(?:beta)?/models/([^/:]+):batchEmbedContents", "embeddings"),
+  entry("POST", "/v1(?:beta)?/models/([^/:]+):batchGenerateContent", "batch_create"),
+  entry("GET", "/v1(?:beta)?/batches", "batch_list"),
+  entry("GET", "/v1(?:beta)?/batches/([^/:]+)", "batch"),
+  entry("POST", "/v1(?:beta)?/batches/([^/:]+):cancel", "batch_cancel"),
   entry("GET", "/v1(?:beta)?/models", "models"),
   entry("GET", "/v1(?:beta)?/models/([^/:]+)", "models"),
 ];

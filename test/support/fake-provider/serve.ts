@@ -39,12 +39,12 @@ export function fingerprintOf(path: string, bytes: Uint8Array | string): string 
 }
 
 export function serve(site: Site, request: IncomingMessage, response: ServerResponse): void {
-  const arrivedMs = performance.now();
   const url = new URL(request.url ?? "/", "http://fake");
   const method = request.method ?? "GET";
   const route = routeOf(method, url.pathname);
   const protocol = PROTOCOLS[route.protocol];
   const witnessed = witness(site, request, url.pathname, route);
+  const arrivedMs = performance.now();
   response.setHeader("x-fake-provider", "no model is behind this");
   response.on("close", () => ended(site, response, witnessed));
   const chunks: Buffer[] = [];

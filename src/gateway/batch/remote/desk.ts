@@ -13,19 +13,19 @@ import {
   setRemote,
 } from "../../../store/remote-batches.ts";
 import { type Group, readGroup } from "./group.ts";
-import type { RemoteAddress, RemoteBatches, RemoteItem } from "./roles.ts";
+import type { RemoteItem } from "./roles.ts";
+import type { RemoteService } from "./services.ts";
 
 export interface RemoteDeskOptions {
   readonly db: Database;
   /** Null for a provider that this process cannot reach, or that has no batches. */
-  readonly serviceOf: (provider: string) => { readonly address: RemoteAddress; readonly batches: RemoteBatches } | null;
+  readonly serviceOf: (provider: string) => RemoteService | null;
   readonly log: (level: "warn", message: string, fields?: Record<string, unknown>) => void;
 }
 
 /** Longer than a request to a provider takes. */
 const LEASE_MS = 90_000;
 const ITEMS_MAX = 10_000;
-const BYTES_MAX = 64 * 1024 * 1024;
 const CLAIMED_MAX = 20;
 /** For whoever has entered nothing itself and finds nothing. */
 const REST_MS = 10_000;
@@ -69,9 +69,10 @@ export class RemoteDesk {
 
   async #submitDue(batcher: string): Promise<void> {
     const group = readGroup(batcher);
-    if (group === null || this.#options.serviceOf(group.provider) === null) return;
+    const service = group === null ? null : this.#options.serviceOf(group.provider);
+    if (group === null || service === null) return;
     const batchId = uuidv7();
-    const sizes = { tenant: null, itemsMax: ITEMS_MAX, bytesMax: BYTES_MAX, leaseMs: LEASE_MS };
+    const sizes = { tenant: null, itemsMax: ITEMS_MAX, bytesMax: service.batches.bytesMax, leaseMs: LEASE_MS };
     const taken = await takeBatch(this.#options.db, { batchId, batcher, ...sizes });
     if (taken.length === 0) return;
     await this.#submit(
@@ -102,7 +103,9 @@ export class RemoteDesk {
       await settleBatch(db, batch_id, []);
       return;
     }
-    const remoteId = remote_id ?? (state === "sent" ? await service.batches.find(service.address, batch_id) : null);
+    const itemIds = items.map(({ item_id }) => item_id);
+    const remoteId =
+      remote_id ?? (state === "sent" ? await service.batches.find(service.address, batch_id, itemIds) : null);
     if (remoteId === null) {
       const bodies = items.map(({ item_id, payload }) => ({ itemId: item_id, body: payload }));
       return await this.#submit(group, batch_id, bodies);

@@ -4,7 +4,7 @@ import type { PriceConfidence } from "../../../domain/calls.ts";
 import { VALUE_BYTES_MAX } from "../../../domain/limits.ts";
 import type { Attribution } from "../../../domain/model-call.ts";
 import { type NanoUsd, NO_TOKENS, type Spend, type TokenUsage } from "../../../domain/usage.ts";
-import { connect, type Environment } from "../../connection.ts";
+import type { Environment } from "../../connection.ts";
 import type { Parts } from "../../parts.ts";
 import { unknownPrice } from "../../prices.ts";
 import type { ChatReply } from "../../reply.ts";
@@ -12,8 +12,7 @@ import type { Target } from "../../roles.ts";
 import { routeOf } from "../../route.ts";
 import { usageOf } from "../../usage.ts";
 import { groupName } from "./group.ts";
-import { openAiBatches } from "./openai.ts";
-import type { RemoteAddress, RemoteBatches } from "./roles.ts";
+import { type RemoteService, remoteService } from "./services.ts";
 import type { Wire } from "./wire.ts";
 
 /** A request as an item of a provider's batch. */
@@ -32,8 +31,6 @@ export interface BatchReply {
   readonly confidence: PriceConfidence;
 }
 
-const OPENAI = "https://api.openai.com/v1";
-
 export class ModelBatches {
   readonly #parts: Parts;
   readonly #wire: Wire;
@@ -45,22 +42,9 @@ export class ModelBatches {
     this.#env = env;
   }
 
-  /** Null for a provider that has no batches, or that this process has no key for. */
-  readonly serviceOf = (provider: string): { address: RemoteAddress; batches: RemoteBatches } | null => {
+  readonly serviceOf = (provider: string): RemoteService | null => {
     const settings = this.#parts.settings.providers.get(provider);
-    if (settings === undefined || settings.kind !== "openai") return null;
-    try {
-      const { apiKey, baseUrl, headers, organisation, project } = connect(settings, this.#env);
-      const all = {
-        ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
-        ...(organisation === null ? {} : { "openai-organization": organisation }),
-        ...(project === null ? {} : { "openai-project": project }),
-        ...headers,
-      };
-      return { address: { baseUrl: (baseUrl ?? OPENAI).replace(/\/+$/, ""), headers: all }, batches: openAiBatches };
-    } catch {
-      return null;
-    }
+    return settings === undefined || settings.kind === "own" ? null : remoteService(settings, this.#env);
   };
 
   /** Null: no target of the model has batches, or the request is too large for one. @throws MODEL_UNKNOWN, PRICE_UNKNOWN; what the package refuses */
@@ -81,9 +65,9 @@ export class ModelBatches {
     const { alias, targets } = routeOf(settings, model, { estimate, step, agent, feature, tenant, hasTools });
     const target = targets.find(({ provider }) => this.serviceOf(provider) !== null);
     if (target === undefined) return null;
-    const { url, body } = await this.#wire.request(target, options);
+    const { url, body, beta } = await this.#wire.request(target, options);
     const base = this.serviceOf(target.provider)?.address.baseUrl ?? "";
-    if (!url.startsWith(base) || Buffer.byteLength(body) > VALUE_BYTES_MAX) return null;
+    if (beta || !url.startsWith(base) || Buffer.byteLength(body) > VALUE_BYTES_MAX) return null;
     const price = await prices.of(target);
     if (countsUsd && price.confidence === "unknown") throw unknownPrice(target);
     const most = estimator.estimate(target, { ...size, inputBytes: Buffer.byteLength(body) });

@@ -1,6 +1,6 @@
 // OpenAI's batches: a file of requests, a batch that names it, and files of answers. https://platform.openai.com/docs/guides/batch
 import type { RemoteAddress, RemoteBatches, RemoteItem, RemoteState } from "./roles.ts";
-import { send } from "./send.ts";
+import { readText, send } from "./send.ts";
 
 interface Batch {
   readonly id: string;
@@ -15,6 +15,8 @@ const ENDED = new Set(["completed", "failed", "expired", "cancelled"]);
 const PAGES_MAX = 10;
 
 export const openAiBatches: RemoteBatches = {
+  bytesMax: 64 * 1024 * 1024,
+
   async submit(address, batchId, path, items) {
     const file = await upload(address, batchId, path, items);
     const body = {
@@ -44,7 +46,7 @@ export const openAiBatches: RemoteBatches = {
     if (!ENDED.has(batch.status)) return { is: "open" };
     const results = new Map<string, string | null>();
     if (batch.output_file_id === null) return { is: "ended", results };
-    const content = await send<string>(address, "GET", `/files/${encodeURIComponent(batch.output_file_id)}/content`);
+    const content = await readText(address, `/files/${encodeURIComponent(batch.output_file_id)}/content`);
     for (const line of content.split("\n")) {
       if (line.trim() === "") continue;
       const { custom_id, response } = JSON.parse(line) as {

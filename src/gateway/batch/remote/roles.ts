@@ -19,10 +19,12 @@ export type RemoteState =
   | { readonly is: "ended"; readonly results: ReadonlyMap<string, string | null> };
 
 export interface RemoteBatches {
+  /** The largest body of a batch that we send, in bytes. */
+  readonly bytesMax: number;
   /** Sends a batch that can be found again by our id. `path`: of the request, below the address. Answers the provider's id. */
   submit(address: RemoteAddress, batchId: string, path: string, items: readonly RemoteItem[]): Promise<string>;
   /** The provider's id of a batch of which it is not known whether it was sent; null when it was not. */
-  find(address: RemoteAddress, batchId: string): Promise<string | null>;
+  find(address: RemoteAddress, batchId: string, itemIds: readonly string[]): Promise<string | null>;
   state(address: RemoteAddress, remoteId: string): Promise<RemoteState>;
   /** Nobody waits for the rest of it. */
   cancel(address: RemoteAddress, remoteId: string): Promise<void>;

@@ -3,13 +3,27 @@ import type { RemoteAddress } from "./roles.ts";
 
 const TIMEOUT_MS = 60_000;
 
-/** JSON where the answer is JSON, else its text. @throws for every status but a success */
+/** The JSON of the answer. @throws for every status but a success, and for what is no JSON */
 export async function send<T>(
-  { baseUrl, headers }: RemoteAddress,
+  address: RemoteAddress,
   method: "GET" | "POST",
   path: string,
   body?: string | FormData,
 ): Promise<T> {
+  return JSON.parse(await exchange(address, method, path, body)) as T;
+}
+
+/** A file of answers. @throws for every status but a success */
+export function readText(address: RemoteAddress, path: string): Promise<string> {
+  return exchange(address, "GET", path);
+}
+
+async function exchange(
+  { baseUrl, headers }: RemoteAddress,
+  method: "GET" | "POST",
+  path: string,
+  body?: string | FormData,
+): Promise<string> {
   const type = typeof body === "string" ? { "content-type": "application/json" } : {};
   const response = await fetch(baseUrl + path, {
     method,
@@ -19,6 +33,5 @@ export async function send<T>(
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text.slice(0, 500)}`);
-  const isJson = response.headers.get("content-type")?.includes("json") === true && !path.endsWith("/content");
-  return (isJson ? JSON.parse(text) : text) as T;
+  return text;
 }

@@ -11,6 +11,8 @@ export interface WireRequest {
   readonly url: string;
   /** JSON. */
   readonly body: string;
+  /** It asks for what a header must allow, which the requests of a batch do not have. */
+  readonly beta: boolean;
 }
 
 interface Exchange {
@@ -24,7 +26,12 @@ export class Wire {
   readonly #providers: Providers;
 
   constructor(settings: GatewaySettings, env: Environment | undefined) {
-    const fetch = (url: unknown, init?: { body?: unknown }) => this.#fetch(String(url), String(init?.body ?? ""));
+    const fetch = (url: unknown, init?: RequestInit) =>
+      this.#fetch({
+        url: String(url),
+        body: String(init?.body ?? ""),
+        beta: new Headers(init?.headers).has("anthropic-beta"),
+      });
     const options = { fetch: fetch as typeof globalThis.fetch };
     this.#providers = new Providers(settings, env === undefined ? options : { ...options, env });
   }
@@ -48,10 +55,10 @@ export class Wire {
     return replyOf(await this.#exchanges.run({ request: null, answer }, () => model.doGenerate(options)));
   }
 
-  async #fetch(url: string, body: string): Promise<Response> {
+  async #fetch(request: WireRequest): Promise<Response> {
     const exchange = this.#exchanges.getStore();
     if (exchange === undefined) throw new Error("a request outside of an exchange");
-    exchange.request = { url, body };
+    exchange.request = request;
     if (exchange.answer === null) throw new Error("only the request was wanted");
     return new Response(exchange.answer, { status: 200, headers: { "content-type": "application/json" } });
   }
