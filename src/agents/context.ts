@@ -102,9 +102,14 @@ export class Context implements Ctx {
     return this.#scope.abort;
   }
 
-  async step<T>(name: string, ...rest: [StepBody<T>] | [StepOptions, StepBody<T>]): Promise<T> {
+  step<T>(name: string, ...rest: [StepBody<T>] | [StepOptions, StepBody<T>]): Promise<T> {
     const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
-    return this.#step(name, options, body);
+    // Not an async function, as little as `performStep`.
+    try {
+      return this.#step(name, options, body);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async cpu<T>(

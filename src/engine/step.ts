@@ -43,25 +43,30 @@ export type StepEnding =
   | { readonly is: "failed" | "retried"; readonly failure: Failure }
   | { readonly is: "postponed"; readonly untilMs: number; readonly reason: string };
 
-/** Gives the recorded outcome, or runs the body until there is one. */
-export async function performStep(execution: Execution, scope: Scope, spec: StepSpec): Promise<unknown> {
+/**
+ * Gives the recorded outcome, or runs the body until there is one.
+ *
+ * @throws DUPLICATE_STEP, at once; the promise rejects with what the body failed with
+ */
+export function performStep(execution: Execution, scope: Scope, spec: StepSpec): Promise<unknown> {
+  // Not an async function: a long journal is replayed through here, and each frame costs it time.
+  const hash = spec.input === null ? null : hashInput(spec.input);
   const { key, done } = scope.open(spec.name, spec.mark);
   spec.onKey?.(key);
-  try {
-    const hash = spec.input === null ? null : hashInput(spec.input);
-    const recorded = execution.replay.find(key);
-    const asked = askedBefore(execution.replay, key);
-    if (recorded !== undefined) return await replayed(execution, scope, recorded, hash);
-    const replaying = execution.replay.ready(key);
-    if (replaying !== undefined) await replaying;
-    return await unlessClosed(scope, attempts(execution, scope, key, hash, spec, asked));
-  } finally {
-    done();
-  }
+  const recorded = execution.replay.find(key);
+  const asked = askedBefore(execution.replay, key);
+  if (recorded === undefined) return performed(execution, scope, key, hash, spec, asked, done);
+  return replayed(execution, scope, recorded, hash, done);
 }
 
 /** The recorded outcome in its turn. */
-function replayed(execution: Execution, scope: Scope, recorded: Recorded, hash: string | null): Promise<unknown> {
+function replayed(
+  execution: Execution,
+  scope: Scope,
+  recorded: Recorded,
+  hash: string | null,
+  done: () => void,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     execution.replay.request(recorded.key ?? "", (entry) => {
       const meta = metaOf(entry);
@@ -71,11 +76,30 @@ function replayed(execution: Execution, scope: Scope, recorded: Recorded, hash: 
       }
       return execution.values.use(entry, meta, (value) => {
         if (scope.closed) return;
+        done();
         if (meta["f"] === true) reject(fromFailure(value as Failure));
         else resolve(value);
       });
     });
   });
+}
+
+async function performed(
+  execution: Execution,
+  scope: Scope,
+  key: string,
+  hash: string | null,
+  spec: StepSpec,
+  asked: Asked,
+  done: () => void,
+): Promise<unknown> {
+  try {
+    const replaying = execution.replay.ready(key);
+    if (replaying !== undefined) await replaying;
+    return await unlessClosed(scope, attempts(execution, scope, key, hash, spec, asked));
+  } finally {
+    done();
+  }
 }
 
 async function attempts(

@@ -10,52 +10,97 @@ export interface WatchdogLimits {
   readonly idleMs: number;
 }
 
+type Work<T> = (abort: AbortSignal, alive: () => void) => Promise<T>;
+
 /**
  * Runs `work` and rejects as soon as the outer signal fires or a limit is reached, whether or not `work` listens to its signal:
  * a provider that hangs must not hold the call.
  */
-export async function watched<T>(
-  limits: WatchdogLimits,
-  outer: AbortSignal,
-  work: (abort: AbortSignal, alive: () => void) => Promise<T>,
-): Promise<T> {
-  outer.throwIfAborted();
-  const inner = new AbortController();
-  let rejectEarly: (reason: unknown) => void = () => undefined;
-  const early = new Promise<never>((_, reject) => {
-    rejectEarly = reject;
-  });
-  const giveUp = (reason: unknown): void => {
-    inner.abort(reason);
-    rejectEarly(reason);
-  };
-  const onOuter = (): void => giveUp(outer.reason);
-  outer.addEventListener("abort", onOuter, { once: true });
-  const total = setTimeout(() => giveUp(new AttemptTimeout("attempt", limits.timeoutMs)), limits.timeoutMs);
-  // Told often, asked seldom: a part only writes down when it came, and one timer looks.
-  let lastMs = performance.now();
-  let opened = false;
-  let idle: NodeJS.Timeout | undefined;
-  const look = (): void => {
-    const allowedMs = opened ? limits.idleMs : limits.openMs;
-    if (allowedMs === null) return;
-    const silentMs = performance.now() - lastMs;
-    if (silentMs >= allowedMs) giveUp(new AttemptTimeout("idle", allowedMs));
-    else idle = setTimeout(look, Math.max(1, allowedMs - silentMs));
-  };
-  look();
-  const alive = (): void => {
-    lastMs = performance.now();
-    if (opened) return;
-    opened = true;
-    clearTimeout(idle);
-    look();
-  };
-  try {
-    return await Promise.race([work(inner.signal, alive), early]);
-  } finally {
-    clearTimeout(total);
-    clearTimeout(idle);
-    outer.removeEventListener("abort", onOuter);
+export function watched<T>(limits: WatchdogLimits, outer: AbortSignal, work: Work<T>): Promise<T> {
+  if (outer.aborted) return Promise.reject(outer.reason);
+  return new Promise((resolve, reject) => new Watch<T>(limits, outer, resolve, reject).over(work));
+}
+
+/** One object and one timer: hundreds of calls are out at the same time. */
+class Watch<T> {
+  readonly #limits: WatchdogLimits;
+  readonly #outer: AbortSignal;
+  readonly #inner = new AbortController();
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (reason: unknown) => void;
+  readonly #startMs = performance.now();
+  /** Told often, asked seldom: a part only writes down when it came, and the timer looks. */
+  #lastMs = this.#startMs;
+  #opened = false;
+  #isOver = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    limits: WatchdogLimits,
+    outer: AbortSignal,
+    resolve: (value: T) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#limits = limits;
+    this.#outer = outer;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  over(work: Work<T>): void {
+    this.#outer.addEventListener("abort", this, { once: true });
+    this.#look();
+    const alive = (): void => this.#alive();
+    try {
+      work(this.#inner.signal, alive).then(
+        (value) => {
+          this.#end();
+          this.#resolve(value);
+        },
+        (error) => this.#fail(error),
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The outer signal fires. */
+  handleEvent(): void {
+    this.#giveUp(this.#outer.reason);
+  }
+
+  #alive(): void {
+    this.#lastMs = performance.now();
+    if (this.#opened || this.#isOver) return;
+    this.#opened = true;
+    clearTimeout(this.#timer);
+    this.#look();
+  }
+
+  #look(): void {
+    const { timeoutMs, openMs, idleMs } = this.#limits;
+    const allowedMs = this.#opened ? idleMs : openMs;
+    const nowMs = performance.now();
+    const leftMs = this.#startMs + timeoutMs - nowMs;
+    const quietMs = allowedMs === null ? Number.POSITIVE_INFINITY : this.#lastMs + allowedMs - nowMs;
+    if (leftMs <= 0) this.#giveUp(new AttemptTimeout("attempt", timeoutMs));
+    else if (quietMs <= 0) this.#giveUp(new AttemptTimeout("idle", allowedMs ?? 0));
+    else this.#timer = setTimeout(() => this.#look(), Math.max(1, Math.min(leftMs, quietMs)));
+  }
+
+  #giveUp(reason: unknown): void {
+    this.#inner.abort(reason);
+    this.#fail(reason);
+  }
+
+  #fail(reason: unknown): void {
+    this.#end();
+    this.#reject(reason);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#outer.removeEventListener("abort", this);
   }
 }

@@ -32,13 +32,18 @@ export interface LiveSink {
 
 const ONE_ATTEMPT = { maxAttempts: 1, initialMs: 0, factor: 1, maxMs: 0, jitter: 0 };
 
-/** Asks, or gives the recorded answer. Never settles in a run that is stopped or let go. */
-export async function askModel(host: AiHost, question: Question): Promise<ModelRecord> {
+/**
+ * Asks, or gives the recorded answer. Never settles in a run that is stopped or let go.
+ *
+ * @throws GATEWAY_MISSING, NESTED_STEP, DUPLICATE_STEP, at once
+ */
+export function askModel(host: AiHost, question: Question): Promise<ModelRecord> {
   const { model, mark, options, stream, live, onKey } = question;
   const name = options.name ?? `model ${model}`;
   host.begin("model", name);
   const gateway = gatewayOf(host);
-  const record = performStep(host.execution, host.scope, {
+  // Not waited for here: hundreds of agents wait at this place, and each frame costs them memory.
+  return performStep(host.execution, host.scope, {
     name,
     input: null,
     // Retries are the gateway's: it knows which failures are worth one, and where else to turn.
@@ -79,9 +84,7 @@ export async function askModel(host: AiHost, question: Question): Promise<ModelR
     },
     ...(mark === null ? {} : { mark }),
     ...(onKey === undefined ? {} : { onKey }),
-  });
-  // Not waited for here: hundreds of agents wait at this place, and each frame costs them memory.
-  return record as Promise<ModelRecord>;
+  }) as Promise<ModelRecord>;
 }
 
 /** A reply that came in one piece is a message all the same. */
