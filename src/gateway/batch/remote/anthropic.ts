@@ -30,7 +30,8 @@ export const anthropicBatches: RemoteBatches = {
 
   /**
    * Its batches carry no name of ours. One that has ended is known by the ids of its items; of one that has not, no more can be asked than when
-   * it was made and how many items it has. If that was another, it answers none of ours, and they are asked live.
+   * it was made and how many items it has: ours, and those that nobody waits for any more. If that was another, it answers none of ours, and they
+   * are asked live.
    */
   async find(address, batchId, itemIds) {
     const sinceMs = madeAtMs(batchId) - SKEW_MS;
@@ -38,7 +39,7 @@ export const anthropicBatches: RemoteBatches = {
     for await (const batch of newestFirst(address)) {
       if (Date.parse(batch.created_at) < sinceMs) break;
       const count = Object.values(batch.request_counts).reduce((sum, one) => sum + one, 0);
-      if (count !== itemIds.length) continue;
+      if (count < itemIds.length) continue;
       if (batch.processing_status !== "ended") likely ??= batch.id;
       else if ((await results(address, batch)).has(itemIds[0] ?? "")) return batch.id;
     }
