@@ -3055,7 +3055,7 @@ create or replace function longhaul.retain(p_keep_ms bigint, p_keep_failed_ms bi
  returns table(did text, n integer, next_ms integer)
  language plpgsql
 as $function$
-declare present timestamptz := clock_timestamp(); s longhaul.retention; w record; pause interval; late boolean := false;
+declare present timestamptz := clock_timestamp(); s longhaul.retention; w record; pause interval; behind_ms float8 := 0;
   keep_until timestamptz := present - p_keep_ms * interval '1 millisecond'; failed_until timestamptz := present - p_keep_failed_ms * interval '1 millisecond';
 begin
   select * into s from longhaul.retention r where r.next_at <= present for update skip locked;
@@ -3071,11 +3071,11 @@ begin
   if n is not null then did := 'leftovers'; end if;
   if did is null then
     select * into w from longhaul.prune(null, keep_until, failed_until, false, s.ended_at, s.ended_id, p_limit, false);
-    if w.looked > 0 then did := 'runs'; n := w.runs; s.ended_at := w.last_at; s.ended_id := w.last_id; late := keep_until - w.last_at > interval '1 minute'; end if;
+    if w.looked > 0 then did := 'runs'; n := w.runs; s.ended_at := w.last_at; s.ended_id := w.last_id; behind_ms := extract(epoch from keep_until - w.last_at) * 1000; end if;
   end if;
   if did is null then
     select * into w from longhaul.prune(null, keep_until, failed_until, true, s.failed_at, s.failed_id, p_limit, false);
-    if w.looked > 0 then did := 'runs'; n := w.runs; s.failed_at := w.last_at; s.failed_id := w.last_id; late := failed_until - w.last_at > interval '1 minute'; end if;
+    if w.looked > 0 then did := 'runs'; n := w.runs; s.failed_at := w.last_at; s.failed_id := w.last_id; behind_ms := extract(epoch from failed_until - w.last_at) * 1000; end if;
   end if;
   if did is null then
     n := longhaul.prune_calls(keep_until, p_limit);
@@ -3092,7 +3092,7 @@ begin
     if n > 0 then did := 'threads'; end if;
     s.idle_threads := n is distinct from 0;
   end if;
-  pause := case when did is null then p_every_ms * interval '1 millisecond' else (clock_timestamp() - present) * (1 / least(1, p_share * case when late then 2 else 1 end) - 1) end;
+  pause := case when did is null then p_every_ms * interval '1 millisecond' else (clock_timestamp() - present) * (1 / least(1, p_share * (1 + least(1, behind_ms / 60000))) - 1) end;
   update longhaul.retention r
      set next_at = clock_timestamp() + pause, began_at = s.began_at, ended_at = s.ended_at, ended_id = s.ended_id,
          failed_at = s.failed_at, failed_id = s.failed_id, blob_tenant = s.blob_tenant, blob_hash = s.blob_hash, idle_threads = s.idle_threads;

@@ -226,16 +226,17 @@ describe("others at the same time", () => {
     expect(await retain(db, POLICY, { ...PACE, share: 0.001 })).toBeNull();
   });
 
-  test("takes its part of the time, and twice that while it is more than a minute behind", async () => {
-    await ended({}, { days: 31 });
-    const onTime = { ...POLICY, finishedMs: 31 * DAY_MS - 30_000 };
-    expect((await retain(db, onTime, { ...PACE, share: 0.5 }))?.next_ms).toBeGreaterThan(0);
-    await ended({}, { days: 31 });
-    await db.query("update longhaul.retention set next_at = clock_timestamp()");
-    expect(await retain(db, POLICY, { ...PACE, share: 0.5 })).toMatchObject({
-      n: 1,
-      next_ms: 0,
-    });
+  test("takes its part of the time, and more the further behind it is, up to twice as much at a minute", async () => {
+    const pauseMs = async (share: number, behindMs: number): Promise<number | null | undefined> => {
+      await ended({}, { days: 31 });
+      await db.query("update longhaul.retention set next_at = '-infinity'");
+      return (await retain(db, { ...POLICY, finishedMs: 31 * DAY_MS - behindMs }, { ...PACE, share }))?.next_ms;
+    };
+    expect(await pauseMs(0.7, 1_000)).toBeGreaterThan(0);
+    expect(await pauseMs(0.7, 30_000)).toBe(0);
+    expect(await pauseMs(0.4, 60_000)).toBeGreaterThan(0);
+    expect(await pauseMs(0.5, 60_000)).toBe(0);
+    expect(await pauseMs(0.4, DAY_MS)).toBeGreaterThan(0);
   });
 
   test("a connection that dies in the middle has done nothing, and the next one does it", async () => {
