@@ -255,6 +255,7 @@ export class Context implements Ctx {
       retry: resolveRetry(undefined),
       timeoutMs: null,
       counted: false,
+      sealed: true,
       body: () => viewBudget(owner.committer.db, claim.budget_id),
     };
     return (await performStep(this.#execution, this.#scope, spec)) as BudgetView | null;

@@ -39,6 +39,7 @@ export async function waitForRoom(execution: Execution, gateway: ModelGateway | 
     retry: resolveRetry(undefined),
     timeoutMs: null,
     counted: false,
+    sealed: true,
     body: async () => {
       const { ok, readyAtMs, blocking } = await gateway.preflight({ ...needs, agent, tenant });
       if (ok) return null;

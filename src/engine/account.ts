@@ -19,7 +19,6 @@ import { Closings } from "./closings.ts";
 import type { Committer } from "./commit.ts";
 import { Hold, isNone, timesSpend } from "./hold.ts";
 import { newId } from "./ids.ts";
-import { insideStep } from "./inside-step.ts";
 import { type DatabaseClock, pause } from "./timing.ts";
 
 /** What an account needs of its run. */
@@ -123,9 +122,9 @@ export class RunAccount {
   }
 
   /** Closes the call of an item that was opened before, maybe in another process. */
-  foundItem(itemId: string): OpenedCall {
+  foundItem(itemId: string, step: string): OpenedCall {
     this.#renew();
-    return this.#closings.of(itemId, insideStep.getStore()?.key ?? null, this.#run.epoch);
+    return this.#closings.of(itemId, step, this.#run.epoch);
   }
 
   async #open(call: NewCall): Promise<OpenedCall> {
@@ -139,7 +138,7 @@ export class RunAccount {
     // The answer may have taken its time: nothing goes out for a run that somebody else has by now.
     const assured = this.#run.assured();
     if (assured !== undefined) await assured;
-    return this.#closings.of(call.callId, insideStep.getStore()?.key ?? null, this.#run.epoch);
+    return this.#closings.of(call.callId, call.attribution.step, this.#run.epoch);
   }
 
   /** A call that has its cover in memory, or needs none: it is written down together with those of other runs. */
@@ -153,7 +152,7 @@ export class RunAccount {
   /** An answer that no attempt was made for: it is written down with the step. */
   note(facts: CallFacts, outcome: CallOutcome): void {
     const call: NewCall = { callId: newId(), ...facts };
-    this.#closings.note(call, outcome, insideStep.getStore()?.key ?? null, this.#run.epoch);
+    this.#closings.note(call, outcome, call.attribution.step, this.#run.epoch);
   }
 
   /** Counts one step that is about to begin; undefined when that needs no asking. @throws as `reserve` */

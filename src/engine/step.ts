@@ -30,11 +30,16 @@ export interface StepSpec {
   /** Null: none. */
   readonly timeoutMs: number | null;
   /** May throw `Postponed`: then it runs again at that moment, as the same attempt. */
-  readonly body: (step: { abort: AbortSignal; attempt: number; idempotencyKey: string; stream: StepStream }) => unknown;
+  readonly body: (step: BodyInfo) => unknown;
   /** What else goes into the commit that says how the body ended. What its model calls cost is in there by itself. */
   readonly settle?: (ending: StepEnding) => Extras | null;
   /** False: it does not count against budgets of steps. Default true. */
   readonly counted?: boolean;
+  /**
+   * True: no code of the agent's runs in the body, so that nothing in there can ask for a step. Its context is not followed then: before
+   * Node.js 24 that makes every promise of the process larger and slower, from the first time on.
+   */
+  readonly sealed?: boolean;
 }
 
 /** How a body ended. `retried`: it failed and will be tried again. */
@@ -253,6 +258,28 @@ function refusedBy(error: unknown): Refused {
   return { failure: toFailure(error), refusal: askable(error) };
 }
 
+/** What a body is told. A class: of a literal with a getter each one would be a dictionary of its own, in thousands of waiting runs. */
+class BodyInfo {
+  readonly attempt: number;
+  readonly idempotencyKey: string;
+  readonly stream: StepStream;
+  readonly #signals: AbortSignal[];
+  #abort: AbortSignal | null = null;
+
+  constructor(signals: AbortSignal[], attempt: number, idempotencyKey: string, stream: StepStream) {
+    this.attempt = attempt;
+    this.idempotencyKey = idempotencyKey;
+    this.stream = stream;
+    this.#signals = signals;
+  }
+
+  /** Made when it is asked for: most bodies never ask, and a dependent signal costs more than the rest of a step. */
+  get abort(): AbortSignal {
+    this.#abort ??= AbortSignal.any(this.#signals);
+    return this.#abort;
+  }
+}
+
 /** Runs the body under its time-out and the run's signals. Encoding is part of the attempt: a value that cannot be kept is a failure. */
 async function runBody(
   execution: Execution,
@@ -263,20 +290,11 @@ async function runBody(
 ): Promise<{ readonly encoded: string; readonly value: unknown } | Refused> {
   const { attempt } = stream;
   const timeout = spec.timeoutMs === null ? null : new AbortController();
-  let abort: AbortSignal | undefined;
-  const info = {
-    // Made when it is asked for: most bodies never ask, and a dependent signal costs more than the rest of a step.
-    get abort(): AbortSignal {
-      abort ??= AbortSignal.any(timeout === null ? [scope.abort] : [scope.abort, timeout.signal]);
-      return abort;
-    },
-    attempt,
-    idempotencyKey: `${execution.runId}/${key}`,
-    stream,
-  };
+  const signals = timeout === null ? [scope.abort] : [scope.abort, timeout.signal];
+  const info = new BodyInfo(signals, attempt, `${execution.runId}/${key}`, stream);
   const timers: NodeJS.Timeout[] = [];
   try {
-    const running = insideStep.run({ key, attempt }, async () => spec.body(info));
+    const running = spec.sealed ? spec.body(info) : insideStep.run({ key, attempt }, async () => spec.body(info));
     const value = await (timeout === null
       ? running
       : Promise.race([running, tooLate(execution, key, spec, timeout, timers)]));

@@ -49,6 +49,7 @@ export function askModel(host: AiHost, question: Question): Promise<ModelRecord>
     // Retries are the gateway's: it knows which failures are worth one, and where else to turn.
     retry: ONE_ATTEMPT,
     timeoutMs: null,
+    sealed: true,
     body: async (step) => {
       const { abortSignal, ...request } = question.request();
       // The scope's own signal, not the step's, which depends on it: whoever listens here stops doing so at the end.

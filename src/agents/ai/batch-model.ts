@@ -11,7 +11,7 @@ import type { ChatReply } from "../../gateway/reply.ts";
 import type { Performed } from "../../gateway/roles.ts";
 import type { ItemView } from "../../store/batches.ts";
 import { itemIdOf } from "./batch.ts";
-import { attributionOf } from "./call-context.ts";
+import { attributionOf, stepKeyOf } from "./call-context.ts";
 import { type AiHost, gatewayOf } from "./host.ts";
 import type { ModelOptions } from "./options.ts";
 
@@ -55,7 +55,7 @@ export async function askInBatch(
       throw error;
     });
     batches.enteredRemote();
-  } else if (found.state !== "waiting" && found.state !== "taken") return await settled(host, request, found);
+  } else if (found.state !== "waiting" && found.state !== "taken") return await settled(host, request, step, found);
   if (!(await batches.park(itemId))) return askInBatch(host, model, request, step, options);
   const untilMs = owner.clock.now() + (found === null ? deadlineMs : 0) + LOOK_AGAIN_MS;
   throw new Postponed(untilMs, `batch of ${model}`, itemKey(itemId));
@@ -64,10 +64,11 @@ export async function askInBatch(
 async function settled(
   host: AiHost,
   request: LanguageModelV3CallOptions,
+  step: { readonly idempotencyKey: string },
   view: ItemView,
 ): Promise<Performed<ChatReply> | null> {
   const { account } = host.execution;
-  const call = account.foundItem(view.itemId);
+  const call = account.foundItem(view.itemId, stepKeyOf(host, step));
   const group = readGroup(view.batcher);
   const noCost: CallOutcome = {
     usage: NO_TOKENS,

@@ -13,7 +13,7 @@ import { performStep } from "../../engine/step.ts";
 import type { Batching } from "../../gateway/batch/roles.ts";
 import type { ItemView, NewItem } from "../../store/batches.ts";
 import { itemText } from "./batcher.ts";
-import { attributionOf } from "./call-context.ts";
+import { attributionOf, stepKeyOf } from "./call-context.ts";
 import { type AiHost, gatewayOf } from "./host.ts";
 import type { BatchOptions } from "./options.ts";
 
@@ -45,6 +45,7 @@ export async function batch(host: AiHost, batcher: string, item: unknown, option
     // Retries are the flusher's: it knows which failures are this item's own.
     retry: ONE_ATTEMPT,
     timeoutMs: null,
+    sealed: true,
     body: (step) => answered(host, batching, payload, step, options.feature ?? null),
   });
 }
@@ -60,7 +61,9 @@ async function answered(
   const itemId = itemIdOf(step);
   let found = await batches.read(itemId);
   const call =
-    found === null ? await enter(host, batching, payload, itemId, step, feature) : foundCall(host, batching, found);
+    found === null
+      ? await enter(host, batching, payload, itemId, step, feature)
+      : foundCall(host, batching, step, found);
   const startMs = performance.now();
   if (found === null || !isSettled(found)) found = await batches.follow(itemId, settings.holdMs, step.abort);
   if (found === null && !(await batches.park(itemId))) found = await batches.read(itemId);
@@ -119,8 +122,8 @@ async function opened(
 }
 
 /** Its call was opened before: by this process, or by one that is gone. */
-function foundCall(host: AiHost, { sizeOf }: Batching, { itemId }: ItemView): Settle | null {
-  return sizeOf === null ? null : settler(host, host.execution.account.foundItem(itemId));
+function foundCall(host: AiHost, { sizeOf }: Batching, step: Step, { itemId }: ItemView): Settle | null {
+  return sizeOf === null ? null : settler(host, host.execution.account.foundItem(itemId, stepKeyOf(host, step)));
 }
 
 function settler({ execution: { account } }: AiHost, call: OpenedCall): Settle {

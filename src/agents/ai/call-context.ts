@@ -34,18 +34,27 @@ export function callOptions(
 
 /** Who asks, and for what. */
 export function attributionOf(
-  { execution: { claim, runId } }: AiHost,
+  host: AiHost,
   step: { readonly idempotencyKey: string },
   feature: string | null,
 ): Attribution {
+  const { claim, runId } = host.execution;
   return {
     tenant: claim.tenant_id,
     runId,
     rootId: claim.root_id,
-    step: step.idempotencyKey.slice(runId.length + 1),
+    step: stepKeyOf(host, step),
     agent: claim.agent,
     feature,
   };
+}
+
+/** The step's key in the run's journal. */
+export function stepKeyOf(
+  { execution: { runId } }: AiHost,
+  { idempotencyKey }: { readonly idempotencyKey: string },
+): string {
+  return idempotencyKey.slice(runId.length + 1);
 }
 
 function payerOf(account: RunAccount): Payer {

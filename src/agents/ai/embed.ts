@@ -33,6 +33,7 @@ export async function embed(
       input: null,
       retry: ONE_ATTEMPT,
       timeoutMs: null,
+      sealed: true,
       body: async (step) => {
         const { result } = await gateway.embed({ values: part }, callOptions(host, model, step, step.abort, options));
         if (result.embeddings.length !== part.length)
