@@ -170,6 +170,9 @@ async function attempt(
   const number = stream.attempt;
   const counts = spec.counted !== false && execution.claim.counts_steps;
   const refused = counts ? await refusalToBegin(execution) : null;
+  // The answer may have taken its time: nothing begins for a run that somebody else has by now.
+  const assured = execution.assured();
+  if (assured !== undefined) await assured;
   const startedMs = performance.now();
   const result = refused ?? (await runBody(execution, scope, key, spec, stream));
   const ms = Math.round(performance.now() - startedMs);

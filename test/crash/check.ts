@@ -3,7 +3,7 @@
 import type { Database } from "../../src/store/database.ts";
 import { checkInvariants } from "../../src/store/invariants.ts";
 import type { Arena } from "./arena.ts";
-import { readAcks, readStarts } from "./witness.ts";
+import { modelStep, readAcks, readStarts } from "./witness.ts";
 
 /** What came of all runs, without anything that differs from run to run. */
 export async function outcomeOf(db: Database): Promise<string> {
@@ -39,9 +39,10 @@ export async function contradictions(arena: Arena, file: string, mayRepeatTransa
     `select j.run_id, j.key, extract(epoch from j.at)::float8 * 1000 as at_ms,
        (select count(*) from longhaul.journal a where a.run_id = j.run_id and a.key = j.key and a.kind = 11) as failed_attempts,
        (select count(*) from longhaul.journal l where l.run_id = j.run_id and l.kind = 4) as losses
-       from longhaul.journal j where j.kind = 10`,
+       from longhaul.journal j where j.kind = 10 order by j.run_id, j.seq`,
   );
   const byStep = new Map(recorded.map((row) => [`${row.run_id}/${row.key}`, row]));
+  for (const [step, row] of modelCalls(recorded)) byStep.set(step, row);
   const found: string[] = [];
   const starts = new Map<string, number[]>();
   for (const { runId, key, atMs } of readStarts(file)) {
@@ -63,6 +64,18 @@ export async function contradictions(arena: Arena, file: string, mayRepeatTransa
   const tallies = await db.query("select run_id, step, count(*) as n from tallies group by 1, 2 having count(*) > 1");
   if (tallies.length > 0) found.push(`transaction took effect more than once: ${JSON.stringify(tallies)}`);
   return [...found, ...(await lostSubmits(db, file))];
+}
+
+/** The key of a model call has a hash of the question in it. The models here do not know it, but which question it is. */
+function modelCalls(recorded: readonly Recorded[]): [string, Recorded][] {
+  const asked = new Map<string, number>();
+  return recorded.flatMap((row) => {
+    const [name, mark] = row.key.split("@");
+    if (mark === undefined || name?.startsWith("model ") !== true) return [];
+    const nth = (asked.get(row.run_id) ?? 0) + 1;
+    asked.set(row.run_id, nth);
+    return [[modelStep(row.run_id, nth), row] as [string, Recorded]];
+  });
 }
 
 async function lostSubmits(db: Database, file: string): Promise<string[]> {

@@ -4,6 +4,7 @@ import { stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
 import { insideStep } from "../../src/engine/inside-step.ts";
 import { agent, type Longhaul } from "../../src/index.ts";
+import { modelStep } from "./witness.ts";
 import type { OnBody, Workload } from "./workloads.ts";
 
 const ROUNDS = 2;
@@ -24,7 +25,7 @@ export const streaming: Workload = {
         const look = tool({
           inputSchema: z.object({ at: z.number() }),
           execute: async ({ at }) => {
-            await tellStep(onBody, ctx.runId);
+            await onBody(`${ctx.runId}/${insideStep.getStore()?.key}`);
             return at + 1;
           },
         });
@@ -80,17 +81,15 @@ function problemOf(text: string): string | null {
   return words.every((word, n) => word === `${mark}:${n}`) ? null : `"${text}"`;
 }
 
-async function tellStep(onBody: OnBody, runId: string): Promise<void> {
-  await onBody(`${runId}/${insideStep.getStore()?.key}`);
-}
-
 type Message = { readonly role: string; readonly content: readonly { readonly text?: string }[] };
 
 /** Says some words and asks for one more look, twice; then only says some. The prompt is the run's id. */
 function talkingModel(onBody: OnBody): unknown {
   const doStream = async ({ prompt }: { readonly prompt: readonly Message[] }) => {
-    await tellStep(onBody, prompt.find(({ role }) => role === "user")?.content[0]?.text ?? "");
-    return { stream: ReadableStream.from(parts(prompt.filter(({ role }) => role === "tool").length)) };
+    const runId = prompt.find(({ role }) => role === "user")?.content[0]?.text ?? "";
+    const rounds = prompt.filter(({ role }) => role === "tool").length;
+    await onBody(modelStep(runId, rounds + 1));
+    return { stream: ReadableStream.from(parts(rounds)) };
   };
   const doGenerate = (): never => {
     throw new Error("everybody asks for a stream");

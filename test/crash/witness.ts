@@ -17,6 +17,11 @@ export function witness(file: string, step: string, atMs = Date.now()): void {
   appendFileSync(file, `${JSON.stringify(start)}\n`);
 }
 
+/** What a model tells: it does not know the key of the step that asks it, but which question of the run it is, from 1. */
+export function modelStep(runId: string, nth: number): string {
+  return `${runId}/model, question ${nth}`;
+}
+
 export function readStarts(file: string): Start[] {
   return lines(file).filter((line): line is Start => "key" in (line as object));
 }

@@ -13,6 +13,7 @@ import {
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import { callModel } from "../support/calls.ts";
 import { streaming } from "./streaming.ts";
+import { modelStep } from "./witness.ts";
 
 /** Told when a step's body starts; may hold it back. */
 export type OnBody = (step: string) => Promise<void> | void;
@@ -262,11 +263,6 @@ const queue: Workload = {
   },
 };
 
-/** The step whose body this is, told to the witness. */
-async function tellStep(onBody: OnBody, runId: string): Promise<void> {
-  await onBody(`${runId}/${insideStep.getStore()?.key}`);
-}
-
 /** A tool loop under a budget: each call of the model goes through the whole gateway, and is paid for. */
 const models: Workload = {
   name: "models",
@@ -281,7 +277,7 @@ const models: Workload = {
         const add = tool({
           inputSchema: z.object({ to: z.number() }),
           execute: async ({ to }) => {
-            await tellStep(onBody, ctx.runId);
+            await onBody(`${ctx.runId}/${insideStep.getStore()?.key}`);
             return to + 1;
           },
         });
@@ -313,8 +309,8 @@ function countingModel(onBody: OnBody): unknown {
   };
   const answer = async ({ prompt }: { readonly prompt: readonly Message[] }) => {
     const question = prompt.find(({ role }) => role === "user");
-    await tellStep(onBody, question?.content[0]?.text ?? "");
     const rounds = prompt.filter(({ role }) => role === "tool").length;
+    await onBody(modelStep(question?.content[0]?.text ?? "", rounds + 1));
     const call = { type: "tool-call", toolCallId: `call-${rounds}`, toolName: "add", input: `{"to":${rounds}}` };
     const content = rounds < 2 ? [call] : [{ type: "text", text: `counted to ${rounds}` }];
     const unified = rounds < 2 ? "tool-calls" : "stop";
