@@ -1,4 +1,5 @@
 // A worker that stood still, or lost sight of what it holds, starts nothing that somebody else may have done by now.
+import pg from "pg";
 import { expect, test } from "vitest";
 import { newId } from "../../src/engine/ids.ts";
 import { agent } from "../../src/index.ts";
@@ -34,6 +35,39 @@ test("after standing still for longer than its lease it runs no body of a run th
   const { runId } = await longhaul.submit(sleepy, null);
   await until(async () => (await longhaul.get(runId))?.epoch === 2);
   await longhaul.untilIdle();
+  expect(bodies).toEqual([]);
+});
+
+test("nor one that its budgets have allowed just before, if the answer came late (7)", async () => {
+  const bodies: string[] = [];
+  const books = new pg.Client({ connectionString: stage.url });
+  await books.connect();
+  const counting = agent({
+    name: "counting",
+    budget: { steps: 5 },
+    async run(ctx) {
+      await books.query("begin; lock table longhaul.budget_accounts in access exclusive mode");
+      const late = ctx.step("late", () => bodies.push("late"));
+      await until(async () => {
+        const waiting = await stage.db.query(
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        );
+        return waiting.length > 0;
+      });
+      // While this process stands still the books answer, and then somebody else gets the run.
+      const given = books.query(
+        `commit; select pg_sleep(0.3); update longhaul.live set epoch = epoch + 1, worker_id = '${newId()}',
+           expires_at = clock_timestamp() + interval '1 hour' where run_id = '${ctx.runId}'`,
+      );
+      setImmediate(() => standStill(1.2 * LEASE_MS));
+      await Promise.all([given, late]);
+    },
+  });
+  const longhaul = await stage.worker([counting], { leaseMs: LEASE_MS, stallMs: 50 });
+  const { runId } = await longhaul.submit(counting, null);
+  await until(async () => (await longhaul.get(runId))?.epoch === 2);
+  await longhaul.untilIdle();
+  await books.end();
   expect(bodies).toEqual([]);
 });
 

@@ -8,7 +8,7 @@ import { runTests, type TestResult } from "./run-tests.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the tests of the engine need; the rest of the repository stays away. */
-const PARTS = ["src", "sql", "test", "package.json", "tsconfig.json", "vitest.config.ts"];
+const PARTS = ["src", "sql", "test", "examples", "package.json", "tsconfig.json", "vitest.config.ts"];
 const AT_ONCE = 2;
 
 type Verdict = "caught" | "SURVIVED" | "NOT APPLIED" | "BROKEN";

@@ -97,9 +97,17 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a step is over before its record is committed",
     file: "src/engine/step.ts",
-    find: "await execution.journal.append(KIND.step, key, meta, result.encoded);",
-    replace: "void execution.journal.append(KIND.step, key, meta, result.encoded);",
+    find: "await execution.journal.append(KIND.step, key, meta + stream.recordWith(result.value), result.encoded, extras);",
+    replace:
+      "void execution.journal.append(KIND.step, key, meta + stream.recordWith(result.value), result.encoded, extras);",
     test: named("engine/stand-still", "the code goes on only when the record is committed"),
+  },
+  {
+    name: "a step begins on an answer of its budgets that came late",
+    file: "src/engine/step.ts",
+    find: "if (assured !== undefined) await assured;",
+    replace: "",
+    test: named("engine/stand-still", "nor one that its budgets have allowed just before"),
   },
   {
     name: "a lease is trusted for ever",
@@ -157,9 +165,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a sleeping run keeps its slot",
     file: FINISH,
-    find: "from unnest(held) h where h.run_id = any(moved)), items);",
+    find: "array(select h.lane_id from unnest(held) h where h.run_id = any(moved)), longhaul.gates_of(held, moved),",
     replace:
-      "from unnest(held) h join unnest(p_run, p_move) u(r, m) on u.r = h.run_id where h.run_id = any(moved) and u.m <> 'wait'), items);",
+      "array(select h.lane_id from unnest(held) h join unnest(p_run, p_move) u(r, m) on u.r = h.run_id where h.run_id = any(moved) and u.m <> 'wait'), longhaul.gates_of(held, moved),",
     test: named("store/finish", "a waiting run has its waits and its timer, and no slot"),
   },
   {
