@@ -13,35 +13,43 @@ function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Another worker has the run, with the next epoch and a long lease. */
-function giveAway(runId: string): Promise<unknown> {
-  return stage.db.query(
-    "update longhaul.live set epoch = epoch + 1, worker_id = $2, expires_at = clock_timestamp() + interval '1 hour' where run_id = $1",
-    [runId, newId()],
+/** In a moment another worker has the run, with the next epoch and a long lease, whatever this process does meanwhile. */
+function giveAway(books: pg.Client, runId: string, before = ""): Promise<unknown> {
+  return books.query(
+    `${before} select pg_sleep(0.3); update longhaul.live set epoch = epoch + 1, worker_id = '${newId()}',
+       expires_at = clock_timestamp() + interval '1 hour' where run_id = '${runId}'`,
   );
+}
+
+async function openBooks(): Promise<pg.Client> {
+  const books = new pg.Client({ connectionString: stage.url });
+  await books.connect();
+  return books;
 }
 
 test("after standing still for longer than its lease it runs no body of a run that another worker has (7)", async () => {
   const bodies: string[] = [];
+  const books = await openBooks();
   const sleepy = agent({
     name: "sleepy",
     async run(ctx) {
+      const given = giveAway(books, ctx.runId);
+      await new Promise((resolve) => setImmediate(resolve));
       standStill(1.2 * LEASE_MS);
-      await giveAway(ctx.runId);
-      await ctx.step("late", () => bodies.push("late"));
+      await Promise.all([ctx.step("late", () => bodies.push("late")), given]);
     },
   });
   const longhaul = await stage.worker([sleepy], { leaseMs: LEASE_MS, stallMs: 50 });
   const { runId } = await longhaul.submit(sleepy, null);
   await until(async () => (await longhaul.get(runId))?.epoch === 2);
   await longhaul.untilIdle();
+  await books.end();
   expect(bodies).toEqual([]);
 });
 
 test("nor one that its budgets have allowed just before, if the answer came late (7)", async () => {
   const bodies: string[] = [];
-  const books = new pg.Client({ connectionString: stage.url });
-  await books.connect();
+  const books = await openBooks();
   const counting = agent({
     name: "counting",
     budget: { steps: 5 },
@@ -55,10 +63,7 @@ test("nor one that its budgets have allowed just before, if the answer came late
         return waiting.length > 0;
       });
       // While this process stands still the books answer, and then somebody else gets the run.
-      const given = books.query(
-        `commit; select pg_sleep(0.3); update longhaul.live set epoch = epoch + 1, worker_id = '${newId()}',
-           expires_at = clock_timestamp() + interval '1 hour' where run_id = '${ctx.runId}'`,
-      );
+      const given = giveAway(books, ctx.runId, "commit;");
       setImmediate(() => standStill(1.2 * LEASE_MS));
       await Promise.all([given, late]);
     },
