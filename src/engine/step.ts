@@ -1,24 +1,22 @@
 // The verb `step`: runs a body, records its outcome once, tries again as the policy says.
-import { formatDuration } from "../domain/duration.ts";
 import { KIND, type Recorded } from "../domain/entry.ts";
-import { fail } from "../domain/errors.ts";
-import { type Askable, askable } from "../domain/exceeded.ts";
-import { type Failure, fromFailure, toFailure } from "../domain/failure.ts";
+import type { Askable } from "../domain/exceeded.ts";
+import { type Failure, fromFailure } from "../domain/failure.ts";
 import { hashInput } from "../domain/hash.ts";
 import { WAIT_REASON_CHARS_MAX } from "../domain/limits.ts";
-import { Postponed } from "../domain/postponed.ts";
+import type { Postponed } from "../domain/postponed.ts";
 import { isRetryable, nextDelayMs, type RetryPolicy } from "../domain/retry.ts";
 import { clip, storable } from "../domain/text.ts";
 import { decodeValue, encodeValue } from "../domain/value.ts";
 import type { Extras } from "../store/journal.ts";
 import type { Execution } from "./execution.ts";
-import { insideStep } from "./inside-step.ts";
 import { type Asked, askedBefore, mayGoOn } from "./more-budget.ts";
 import { metaOf } from "./replay.ts";
 import { type Scope, unlessClosed } from "./scope.ts";
+import { type Refused, refusedBy, runBody, type StepBody } from "./step-body.ts";
 import { StepStream } from "./step-stream.ts";
 
-export interface StepSpec {
+export interface StepSpec extends StepBody {
   readonly name: string;
   /** Tells it from others of its name by what it is about, not by their order: see Scope.open. */
   readonly mark?: string;
@@ -27,19 +25,10 @@ export interface StepSpec {
   /** Encoded, or null. */
   readonly input: string | null;
   readonly retry: RetryPolicy;
-  /** Null: none. */
-  readonly timeoutMs: number | null;
-  /** May throw `Postponed`: then it runs again at that moment, as the same attempt. */
-  readonly body: (step: BodyInfo) => unknown;
   /** What else goes into the commit that says how the body ended. What its model calls cost is in there by itself. */
   readonly settle?: (ending: StepEnding) => Extras | null;
   /** False: it does not count against budgets of steps. Default true. */
   readonly counted?: boolean;
-  /**
-   * True: no code of the agent's runs in the body, so that nothing in there can ask for a step. Its context is not followed then: before
-   * Node.js 24 that makes every promise of the process larger and slower, from the first time on.
-   */
-  readonly sealed?: boolean;
 }
 
 /** How a body ended. `retried`: it failed and will be tried again. */
@@ -252,77 +241,6 @@ function extrasOf(execution: Execution, key: string, spec: StepSpec | null, endi
   const extras = spec?.settle?.(ending) ?? undefined;
   if (spend === null) return extras;
   return { ...extras, spend: [...(extras?.spend ?? []), ...spend] };
-}
-
-type Refused = { readonly postponed: Postponed } | { readonly failure: Failure; readonly refusal: Askable | null };
-
-function refusedBy(error: unknown): Refused {
-  if (Postponed.is(error)) return { postponed: error };
-  return { failure: toFailure(error), refusal: askable(error) };
-}
-
-/** What a body is told. A class: of a literal with a getter each one would be a dictionary of its own, in thousands of waiting runs. */
-class BodyInfo {
-  readonly attempt: number;
-  readonly idempotencyKey: string;
-  readonly stream: StepStream;
-  readonly #signals: AbortSignal[];
-  #abort: AbortSignal | null = null;
-
-  constructor(signals: AbortSignal[], attempt: number, idempotencyKey: string, stream: StepStream) {
-    this.attempt = attempt;
-    this.idempotencyKey = idempotencyKey;
-    this.stream = stream;
-    this.#signals = signals;
-  }
-
-  /** Made when it is asked for: most bodies never ask, and a dependent signal costs more than the rest of a step. */
-  get abort(): AbortSignal {
-    this.#abort ??= AbortSignal.any(this.#signals);
-    return this.#abort;
-  }
-}
-
-/** Runs the body under its time-out and the run's signals. Encoding is part of the attempt: a value that cannot be kept is a failure. */
-async function runBody(
-  execution: Execution,
-  scope: Scope,
-  key: string,
-  spec: StepSpec,
-  stream: StepStream,
-): Promise<{ readonly encoded: string; readonly value: unknown } | Refused> {
-  const { attempt } = stream;
-  const timeout = spec.timeoutMs === null ? null : new AbortController();
-  const signals = timeout === null ? [scope.abort] : [scope.abort, timeout.signal];
-  const info = new BodyInfo(signals, attempt, `${execution.runId}/${key}`, stream);
-  const timers: NodeJS.Timeout[] = [];
-  try {
-    const running = spec.sealed ? spec.body(info) : insideStep.run({ key, attempt }, async () => spec.body(info));
-    const value = await (timeout === null
-      ? running
-      : Promise.race([running, tooLate(execution, key, spec, timeout, timers)]));
-    return { encoded: encodeValue(value), value };
-  } catch (error) {
-    return refusedBy(timeout?.signal.aborted === true ? timeout.signal.reason : error);
-  } finally {
-    timers.forEach(clearTimeout);
-  }
-}
-
-/** Rejects when the body has not ended in its time: first the signal, so that it can stop by itself; then without it. */
-function tooLate(
-  execution: Execution,
-  key: string,
-  spec: StepSpec,
-  timeout: AbortController,
-  timers: NodeJS.Timeout[],
-): Promise<never> {
-  const timeoutMs = spec.timeoutMs ?? 0;
-  const error = fail("STEP_TIMEOUT", { step: key, timeout: formatDuration(timeoutMs) });
-  return new Promise((_, reject) => {
-    timers.push(setTimeout(() => timeout.abort(error), timeoutMs));
-    timers.push(setTimeout(() => reject(error), timeoutMs + execution.owner.settings.graceMs));
-  });
 }
 
 /** A durable pause before the body runs again: short ones in place, long ones cost a row like any wait. */
