@@ -1816,11 +1816,17 @@ create or replace function longhaul.find_lanes(p_tenant text[], p_agent text[], 
 as $function$
 begin
   return (
-    select array_agg((
-        select l.lane_id from longhaul.lanes l where l.agent = u.agent and l.key = u.key and l.turn_id = (
-          select t.turn_id from longhaul.turns t where t.queue = u.queue and t.tenant_id = u.tenant and t.build = u.build and t.band = coalesce((
-            select n.band from longhaul.tenants n where n.tenant_id = u.tenant), u.band, 1))) order by u.place)
-      from unnest(p_tenant, p_agent, p_build, p_queue, p_band, p_key) with ordinality u(tenant, agent, build, queue, band, key, place));
+    with asked as materialized (
+      select u.tenant, u.agent, u.build, u.queue, coalesce(u.band, -1) as wish, u.key, u.place
+        from unnest(p_tenant, p_agent, p_build, p_queue, p_band, p_key) with ordinality u(tenant, agent, build, queue, band, key, place)
+    ), found as materialized (
+      select a.*, (
+        select l.lane_id from longhaul.lanes l where l.agent = a.agent and l.key = a.key and l.turn_id = (
+          select t.turn_id from longhaul.turns t where t.queue = a.queue and t.tenant_id = a.tenant and t.build = a.build and t.band = coalesce((
+            select n.band from longhaul.tenants n where n.tenant_id = a.tenant), nullif(a.wish, -1), 1))) as lane_id
+        from (select distinct tenant, agent, build, queue, wish, key from asked) a
+    )
+    select array_agg(f.lane_id order by a.place) from asked a left join found f using (tenant, agent, build, queue, wish, key));
 end $function$;
 
 create or replace function longhaul.follow_plan(p_tenant text[], p_plan text)
@@ -3534,7 +3540,7 @@ begin
   if added is not null then
     perform 1 from longhaul.tenants t where t.tenant_id = any(p_tenant) order by t.tenant_id for update;
     update longhaul.tenants t set unfinished = t.unfinished + n.n
-      from (select u.tn, count(*)::int as n from unnest(p_run, p_tenant) u(r, tn) where u.r = any(added) group by 1) n
+      from (select u.tn, count(*)::int as n from unnest(p_run, p_tenant) u(r, tn) join unnest(added) k(r) using (r) group by 1) n
      where t.tenant_id = n.tn and t.tenant_id = any(p_tenant);
   end if;
   if cardinality(added) > coalesce(cardinality(items), 0) then
@@ -3550,14 +3556,17 @@ begin
        from unnest(p_run, p_tenant, p_above, p_declared) u(r, tn, a, d) where u.r = any(added);
   end if;
 
+  -- what was asked for and is not new is looked up; the rest is known
   return query
-    select u.r, coalesce(x.run_id, u.r), added is null or u.r <> all(added), x.request_hash is not distinct from u.h,
+    select u.r, coalesce(x.run_id, u.r), k.run_id is null, k.run_id is not null or x.request_hash is not distinct from u.h,
            case when busy is not null and u.r = any(busy) then 'busy' when away is not null then away_why[array_position(away, u.r)] end,
            case when away is not null then away_ms[array_position(away, u.r)] end
       from unnest(p_run, p_tenant, p_idempotency, p_request_hash) u(r, tn, ik, h)
+      left join unnest(added) k(run_id) on k.run_id = u.r
       left join lateral (
         select y.run_id, y.request_hash from longhaul.runs y
-         where y.run_id = case when u.ik is null then u.r
+         where k.run_id is null
+           and y.run_id = case when u.ik is null then u.r
                                else (select z.run_id from longhaul.runs z where z.tenant_id = u.tn and z.idempotency_key = u.ik) end offset 0) x on true;
 end $function$;
 
