@@ -174,6 +174,10 @@ select n.lane_id, n.ready, coalesce(c.n, 0) as rows from longhaul.lanes n
   left join (select y.lane_id, count(*) as n from longhaul.ready y group by 1) c using (lane_id)
  where n.ready <> coalesce(c.n, 0);
 
+-- I23 nothing-before-the-front: No ready run of a lane is before its front, where claims begin to look.
+select y.run_id, y.lane_id, y.prio, n.prio as front_prio, n.front from longhaul.ready y join longhaul.lanes n using (lane_id)
+ where (y.prio, y.run_id) < (n.prio, n.front);
+
 -- I23 turn-is-counted: A turn's counts of ready runs and of open lanes are those of its lanes.
 select t.turn_id, t.ready, t.lanes, coalesce(c.ready, 0) as in_lanes, coalesce(c.open, 0) as open from longhaul.turns t
   left join (select n.turn_id, sum(n.ready) as ready, count(*) filter (where n.open) as open from longhaul.lanes n group by 1) c using (turn_id)

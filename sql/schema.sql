@@ -457,6 +457,7 @@ create table longhaul.lanes (
   open       boolean not null default false,
   place      bigint not null default 0,
   head_at    timestamptz,
+  front      uuid not null default '00000000-0000-0000-0000-000000000000'::uuid,
   constraint lanes_pkey primary key (lane_id),
   constraint lanes_turn_id_agent_key_key unique (turn_id, agent, key),
   constraint keyed_lane_has_gate check (((key = ''::text) or (key_gate is not null))),
@@ -1112,7 +1113,7 @@ as $function$
 begin
 return query
 with cand as materialized (   -- 1. turns, the least served first; one index descent per (build, band)
-  select t.turn_id, t.tenant_id, t.band, t.vtime, p.place from unnest(p_builds, p_bands, p_floors) with ordinality p(build, band, floor, place)
+  select t.turn_id, t.tenant_id, t.band, t.vtime, p.place, p.floor from unnest(p_builds, p_bands, p_floors) with ordinality p(build, band, floor, place)
    cross join lateral (
      select x.turn_id, x.tenant_id, x.band, x.vtime from longhaul.turns x
       where x.queue = p_queue and x.build = p.build and x.band = p.band and x.runnable and x.vtime >= p.floor
@@ -1123,7 +1124,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
     from longhaul.tenants t where t.tenant_id = any(array(select c.tenant_id from cand c)) for update skip locked
 ), per as materialized (
   -- twice a turn's part of the batch: what others leave, those who are behind may take
-  select c.turn_id, c.tenant_id, c.band, c.vtime, c.place as rank, q.room, 1000000 / q.weight as stride,
+  select c.turn_id, c.tenant_id, c.band, c.vtime, c.place as rank, c.floor, q.room, 1000000 / q.weight as stride,
          least(q.room, p_k, ceil(2.0 * p_k * q.weight / sum(q.weight) over (partition by c.place))::int) as share
     from cand c join quota q using (tenant_id)
 ), hidden as materialized (   -- turns as far back that others hold at this moment: nobody is to get far ahead of them because of that
@@ -1136,7 +1137,9 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
    group by t.rank
 ), open as materialized (     -- 3. their open lanes, the most urgent and then the least recently served first
   select p.turn_id, p.tenant_id, p.band, p.rank, p.vtime, p.stride, p.share, p.room, l.* from per p cross join lateral (
-    select x.lane_id, x.agent_gate, x.key_gate, x.place from longhaul.lanes x where x.turn_id = p.turn_id and x.open
+    select x.lane_id, x.agent_gate, x.key_gate, x.place, x.ctid as tid, case when p.floor <> 0 then x.prio else -32768 end as front_prio,
+           case when p.floor <> 0 then x.front else '00000000-0000-0000-0000-000000000000' end as front
+      from longhaul.lanes x where x.turn_id = p.turn_id and x.open
      order by x.prio, x.place limit p.share for no key update) l
 ), gate as materialized (     -- 4. the room in the gates of those lanes; a gate in somebody's hands has none this time
   select g.gate_id, greatest(g.cap - g.in_flight, 0) as room from longhaul.gates g
@@ -1144,7 +1147,8 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
 ), wide as materialized (
   select o.*, case when o.agent_gate is null then p_k else coalesce(a.room, 0) end as agent_room,
          case when o.key_gate is null then p_k else coalesce(k.room, 0) end as key_room,
-         (o.agent_gate is null or a.gate_id is not null) and (o.key_gate is null or k.gate_id is not null) as known
+         (o.agent_gate is null or a.gate_id is not null) and (o.key_gate is null or k.gate_id is not null) as known,
+         (select x.ctid from longhaul.lanes x where x.lane_id = o.lane_id) = o.tid as untouched   -- as the snapshot has it, and as it was locked
     from open o left join gate a on a.gate_id = o.agent_gate left join gate k on k.gate_id = o.key_gate
 ), pick as materialized (     -- 5. the first runs of each lane, band by band and turn by turn, within every limit
   select y.* from (
@@ -1155,7 +1159,7 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
            row_number() over (partition by w.key_gate order by r.prio, r.nth, w.place, r.run_id) as in_key
       from wide w cross join lateral (
         select x.prio, x.run_id, x.at, x.ctid as tid, row_number() over (order by x.prio, x.run_id) as nth from longhaul.ready x
-         where x.lane_id = w.lane_id order by x.prio, x.run_id limit least(w.share, w.agent_room, w.key_room)) r
+         where x.lane_id = w.lane_id and (x.prio, x.run_id) >= (w.front_prio, w.front) order by x.prio, x.run_id limit least(w.share, w.agent_room, w.key_room)) r
   ) y where y.in_turn <= y.share and y.in_tenant <= y.room
         and (y.agent_gate is null or y.in_agent <= y.agent_room) and (y.key_gate is null or y.in_key <= y.key_room)
         and y.vtime + y.in_turn * y.stride <= coalesce((select h.until from hidden h where h.rank = y.rank), 9223372036854775807)
@@ -1181,16 +1185,17 @@ with cand as materialized (   -- 1. turns, the least served first; one index des
   select m.run_id, m.journal_seq, m.epoch, 1, '{"worker":"' || p_worker || '"}' from mine m
 ), served as materialized (   -- what each lane gave, and what that leaves of the room it shares
   select w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, count(d.run_id)::int as n, max(d.prio) as prio, max(d.at) as at,
+         case when w.untouched and count(d.run_id) = count(p.run_id) then (array_agg(d.run_id order by d.prio desc, d.run_id desc))[1] end as front,
          w.agent_room - sum(count(d.run_id)) over (partition by w.agent_gate) as agent_left,
          w.key_room - sum(count(d.run_id)) over (partition by w.key_gate) as key_left
-    from wide w left join del d using (lane_id)
-   group by w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, w.agent_room, w.key_room
+    from wide w left join pick p using (lane_id) left join del d on d.run_id = p.run_id
+   group by w.lane_id, w.turn_id, w.tenant_id, w.agent_gate, w.key_gate, w.known, w.agent_room, w.key_room, w.untouched
 ), counted as materialized (
   select p.turn_id, p.tenant_id, p.room, p.vtime, p.stride, coalesce(sum(s.n), 0)::int as n, sum(sum(s.n)) over (partition by p.tenant_id)::int as tn
     from per p left join served s using (turn_id) group by p.turn_id, p.tenant_id, p.room, p.vtime, p.stride
 ), left_over as (
   update longhaul.lanes l
-     set ready = l.ready - s.n, prio = coalesce(s.prio, l.prio), head_at = coalesce(s.at, l.head_at), place = case when s.n > 0 then c.vtime + s.n else l.place end,
+     set ready = l.ready - s.n, prio = case when s.front is null then l.prio else s.prio end, head_at = coalesce(s.at, l.head_at), front = coalesce(s.front, l.front), place = case when s.n > 0 then c.vtime + s.n else l.place end,
          open = l.ready > s.n and (not s.known or ((s.agent_gate is null or s.agent_left > 0) and (s.key_gate is null or s.key_left > 0)))
     from served s join counted c using (turn_id) where l.lane_id = s.lane_id and l.lane_id = any(array(select x.lane_id from open x))
   returning l.turn_id, l.open
@@ -2628,12 +2633,13 @@ begin
   perform 1 from longhaul.turns t where t.turn_id = any(turn) order by t.turn_id for no key update;
   insert into longhaul.ready (lane_id, prio, run_id) select i.lane_id, i.prio, i.run_id from unnest(items) i;
   with added as materialized (
-    select i.lane_id, count(*)::int as n, min(i.prio) as prio from unnest(items) i group by 1
+    select i.lane_id, count(*)::int as n, min(i.prio) as prio, (array_agg(i.run_id order by i.prio, i.run_id))[1] as front from unnest(items) i group by 1
   ), was as materialized (   -- an empty lane opens; one with runs that is shut stays so: only a freed slot opens it
-    select l.lane_id, l.turn_id, l.ready = 0 as empty, a.n, a.prio from longhaul.lanes l join added a using (lane_id) where l.lane_id = any(lane)
+    select l.lane_id, l.turn_id, l.ready = 0 as empty, a.n, a.prio, a.front from longhaul.lanes l join added a using (lane_id) where l.lane_id = any(lane)
   ), filled as (
     update longhaul.lanes l
        set ready = l.ready + w.n, open = w.empty or l.open, prio = case when w.empty then w.prio else least(l.prio, w.prio) end,
+           front = case when w.empty or w.prio < l.prio then w.front when w.prio = l.prio then least(l.front, w.front) else l.front end,
            head_at = case when w.empty then clock_timestamp() else l.head_at end
       from was w where l.lane_id = w.lane_id and l.lane_id = any(lane) returning l.lane_id
   ), told as (

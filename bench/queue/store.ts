@@ -71,7 +71,7 @@ export function claim(db: Queryable, workerId: string, count: number, leaseMs = 
     builds: BANDS.map(() => BUILD),
     bands: BANDS,
     count,
-    floors: BANDS.map(() => 0),
+    floors: BANDS.map(() => -1),
     turns: Math.max(4, Math.ceil(count / 5)),
   });
 }

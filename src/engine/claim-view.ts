@@ -12,6 +12,9 @@ const STRIDE = 1_000_000;
 const MARGIN = 20 * STRIDE;
 /** So often everything is looked at, whatever the floor. */
 const FLOOR_MS = 2_000;
+/** Floors that pass nothing over: one looks also in front of the lanes' fronts (0030), where nothing should be. */
+const EVERYTHING = 0;
+const EVERY_TURN = -1;
 
 export interface Look {
   readonly bands: readonly number[];
@@ -28,15 +31,15 @@ export class ClaimView {
   #count = 0;
   /** Wider than the quantum says, while batches come back short. */
   #width = 0;
-  readonly #floors = [0, 0, 0];
-  #droppedMs = performance.now();
+  readonly #floors = [EVERYTHING, EVERYTHING, EVERYTHING];
+  #sawAllMs = performance.now();
 
   constructor(queue: string) {
     this.queue = queue;
   }
 
   look(count: number): Look {
-    if (performance.now() - this.#droppedMs > FLOOR_MS) this.drop();
+    if (performance.now() - this.#sawAllMs > FLOOR_MS) this.#lookAtAll();
     const bands = ORDERS[this.#count++ % ORDERS.length] as readonly number[];
     const turns = Math.max(TURNS_MIN, Math.ceil(count / QUANTUM), Math.round(this.#width));
     return { bands, floors: bands.map((band) => this.#floors[band] ?? 0), turns };
@@ -47,15 +50,19 @@ export class ClaimView {
     this.#width = claims.length < asked ? Math.min(asked, 2 * width) : 0.9 * width;
     for (const band of new Set(claims.map((claim) => claim.band))) {
       const seen = Math.min(...claims.filter((claim) => claim.band === band).map((claim) => claim.vtime));
-      this.#floors[band] = Math.max(0, seen - MARGIN);
+      this.#floors[band] = Math.max(EVERY_TURN, seen - MARGIN);
     }
   }
 
-  /** Looks at everything next time. True when that is more than before. */
-  drop(): boolean {
-    this.#droppedMs = performance.now();
+  /** Looks at every turn next time. True when that is more than before. */
+  widen(): boolean {
     const had = this.#floors.some((floor) => floor > 0);
-    this.#floors.fill(0);
+    this.#floors.fill(EVERY_TURN);
     return had;
+  }
+
+  #lookAtAll(): void {
+    this.#sawAllMs = performance.now();
+    this.#floors.fill(EVERYTHING);
   }
 }

@@ -89,7 +89,7 @@ export class ClaimLoop {
   async #claim(view: ClaimView, count: number): Promise<Claimed[]> {
     const claims = await this.#ask(view, count);
     // Turns below the floor are only passed over while there are others.
-    return claims.length > 0 || !view.drop() ? claims : this.#ask(view, count);
+    return claims.length > 0 || !view.widen() ? claims : this.#ask(view, count);
   }
 
   async #ask(view: ClaimView, count: number): Promise<Claimed[]> {

@@ -46,7 +46,10 @@ export interface ClaimRequest {
   readonly builds: readonly string[];
   /** Beside the builds: one pair for each place to look, in this order. */
   readonly bands: readonly number[];
-  /** Beside them: turns with a smaller virtual time are passed over, which saves reading what dead rows have left there. */
+  /**
+   * Beside them: turns with a smaller virtual time are passed over, which saves reading what dead rows have left there. Below 0 it is every turn. With 0 their
+   * lanes are looked at whole, and not only from their fronts.
+   */
   readonly floors: readonly number[];
   /** Most runs to take. */
   readonly count: number;

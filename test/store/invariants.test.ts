@@ -46,6 +46,7 @@ const BREAKS: Readonly<Record<string, string>> = {
     "insert into longhaul.quotas (key, kind, declared, limit_, used) values ('k', 'slots', true, 9, 1)",
   "unfinished-is-counted": "update longhaul.tenants set unfinished = unfinished + 1",
   "ready-is-counted": "update longhaul.lanes set ready = ready + 1",
+  "nothing-before-the-front": "update longhaul.lanes set front = 'ffffffff-ffff-ffff-ffff-ffffffffffff'",
   "turn-is-counted": "update longhaul.turns set ready = ready + 1",
   "lane-matches-its-runs": "update longhaul.turns set build = 'other'",
   "gates-match-their-lanes": "update longhaul.lanes set agent_gate = null",

@@ -56,7 +56,7 @@ export function claim(
     builds: [build, build, build],
     bands: [0, 1, 2],
     count,
-    floors: [0, 0, 0],
+    floors: [-1, -1, -1],
     turns,
   });
 }
@@ -82,11 +82,13 @@ export async function liveRow(db: Database, runId: string): Promise<Record<strin
   return row;
 }
 
-/** Counters that do not equal what they count: nothing, when all is well (23). */
+/** Counters that do not equal what they count, and lanes with runs before their front: nothing, when all is well (23). */
 export function wrongCounters(db: Database): Promise<Record<string, unknown>[]> {
   return db.query(`
     select 'lane ' || l.lane_id as what, l.ready as said, (select count(*) from longhaul.ready r where r.lane_id = l.lane_id) as counted
       from longhaul.lanes l where l.ready <> (select count(*) from longhaul.ready r where r.lane_id = l.lane_id)
+    union all
+    select 'front of ' || l.lane_id, 0, count(*) from longhaul.lanes l join longhaul.ready r on r.lane_id = l.lane_id and (r.prio, r.run_id) < (l.prio, l.front) group by l.lane_id
     union all
     select 'turn ' || t.turn_id, t.ready, (select sum(l.ready) from longhaul.lanes l where l.turn_id = t.turn_id)
       from longhaul.turns t where t.ready <> (select sum(l.ready) from longhaul.lanes l where l.turn_id = t.turn_id)
