@@ -28,7 +28,8 @@ export const queuePeers: Claim = {
     if (!installPeers(lab.say)) return [];
     const contestants: Contestant[] = [];
     try {
-      for (const open of [longhaul, pgBoss, graphileWorker, ...redisQueues(lab)]) contestants.push(await open(lab));
+      for (const open of [longhaul, pgBoss, graphileWorker, graphileAsItComes, ...redisQueues(lab)])
+        contestants.push(await open(lab));
       await takeTurns(lab, contestants);
       return figures(contestants);
     } finally {
@@ -43,6 +44,8 @@ const pgBoss = (lab: Lab): Promise<Contestant> =>
   onPostgres(lab, { name: "pg-boss", module: "../peers/pg-boss.mjs" }, false, true);
 const graphileWorker = (lab: Lab): Promise<Contestant> =>
   onPostgres(lab, { name: "Graphile Worker", module: "../peers/graphile-worker.mjs" }, false, true);
+const graphileAsItComes = (lab: Lab): Promise<Contestant> =>
+  onPostgres(lab, { name: "Graphile Worker as it comes", module: "../peers/graphile-worker-plain.mjs" }, false, true);
 
 async function onPostgres(lab: Lab, system: JobSystemName, migrated: boolean, isRival: boolean): Promise<Contestant> {
   const database = await lab.database({ migrated });

@@ -1,17 +1,23 @@
-// Graphile Worker on PostgreSQL, set as its page on performance says for many jobs: a local queue, and completions together.
+// Graphile Worker on PostgreSQL, set as its page on performance says for many jobs: a local queue, and completions together. As it comes:
+// graphile-worker-plain.mjs.
 import { readFileSync } from "node:fs";
 import { Logger, makeWorkerUtils, run } from "graphile-worker";
 
 const LOCAL_QUEUE = 500;
 
-export async function open(url, slots) {
+const TUNED = { localQueue: { size: LOCAL_QUEUE }, completeJobBatchDelay: 0, failJobBatchDelay: 0 };
+
+export const open = (url, slots) =>
+  openWith(url, slots, TUNED, `localQueue ${LOCAL_QUEUE}, completeJobBatchDelay 0, concurrentJobs = slots`);
+
+export async function openWith(url, slots, preset, settings) {
   const logger = new Logger(() => (level, message) => level === "error" && console.error(message));
   const utils = await makeWorkerUtils({ connectionString: url, logger });
   await utils.migrate();
   return {
     version: JSON.parse(readFileSync(new URL("node_modules/graphile-worker/package.json", import.meta.url), "utf8"))
       .version,
-    settings: `each job is on the disk when accepted and when ended (fsync); localQueue ${LOCAL_QUEUE}, completeJobBatchDelay 0, concurrentJobs = slots`,
+    settings: `each job is on the disk when accepted and when ended (fsync); ${settings}`,
     submit: (count) =>
       count === 1
         ? utils.addJob("job", {})
@@ -22,14 +28,7 @@ export async function open(url, slots) {
         logger,
         noHandleSignals: true,
         taskList: { job: async () => onJob() },
-        preset: {
-          worker: {
-            concurrentJobs: slots,
-            localQueue: { size: LOCAL_QUEUE },
-            completeJobBatchDelay: 0,
-            failJobBatchDelay: 0,
-          },
-        },
+        preset: { worker: { concurrentJobs: slots, ...preset } },
       });
       return () => runner.stop();
     },
