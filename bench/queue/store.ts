@@ -2,7 +2,7 @@
 
 import { KIND } from "../../src/domain/entry.ts";
 import { newId } from "../../src/engine/ids.ts";
-import { type Claimed, claimRuns } from "../../src/store/claim.ts";
+import { type Claimed, claimRuns, EVERY_TURN } from "../../src/store/claim.ts";
 import { type Database, openDatabase, type Queryable } from "../../src/store/database.ts";
 import { settleRuns } from "../../src/store/finish.ts";
 import { checkInvariants, type Violation } from "../../src/store/invariants.ts";
@@ -71,7 +71,7 @@ export function claim(db: Queryable, workerId: string, count: number, leaseMs = 
     builds: BANDS.map(() => BUILD),
     bands: BANDS,
     count,
-    floors: BANDS.map(() => -1),
+    floors: BANDS.map(() => EVERY_TURN),
     turns: Math.max(4, Math.ceil(count / 5)),
   });
 }

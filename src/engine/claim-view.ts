@@ -1,5 +1,5 @@
 // What a worker remembers of a queue between two claims: whose band is next, how far to look, and from where.
-import type { Claimed } from "../store/claim.ts";
+import { type Claimed, EVERY_TURN, EVERYTHING } from "../store/claim.ts";
 
 /** Bands are served in their order; every so many claims from the other end, so that none starves. */
 const ORDERS: readonly (readonly number[])[] = [...Array.from({ length: 7 }, () => [0, 1, 2]), [2, 1, 0]];
@@ -12,9 +12,6 @@ const STRIDE = 1_000_000;
 const MARGIN = 20 * STRIDE;
 /** So often everything is looked at, whatever the floor. */
 const FLOOR_MS = 2_000;
-/** Floors that pass nothing over: one looks also in front of the lanes' fronts (0030), where nothing should be. */
-const EVERYTHING = 0;
-const EVERY_TURN = -1;
 
 export interface Look {
   readonly bands: readonly number[];
@@ -42,7 +39,7 @@ export class ClaimView {
     if (performance.now() - this.#sawAllMs > FLOOR_MS) this.#lookAtAll();
     const bands = ORDERS[this.#count++ % ORDERS.length] as readonly number[];
     const turns = Math.max(TURNS_MIN, Math.ceil(count / QUANTUM), Math.round(this.#width));
-    return { bands, floors: bands.map((band) => this.#floors[band] ?? 0), turns };
+    return { bands, floors: bands.map((band) => this.#floors[band] ?? EVERYTHING), turns };
   }
 
   saw(claims: readonly Claimed[], asked: number): void {

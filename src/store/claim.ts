@@ -39,6 +39,11 @@ export interface Claimed {
   readonly counts_steps: boolean;
 }
 
+/** A floor that passes no turn over and looks at its lanes whole, also before their fronts, where nothing should be. */
+export const EVERYTHING = 0;
+/** A floor that passes no turn over, and begins at the front of each lane. */
+export const EVERY_TURN = -1;
+
 export interface ClaimRequest {
   readonly workerId: string;
   readonly leaseMs: number;
@@ -46,10 +51,7 @@ export interface ClaimRequest {
   readonly builds: readonly string[];
   /** Beside the builds: one pair for each place to look, in this order. */
   readonly bands: readonly number[];
-  /**
-   * Beside them: turns with a smaller virtual time are passed over, which saves reading what dead rows have left there. Below 0 it is every turn. With 0 their
-   * lanes are looked at whole, and not only from their fronts.
-   */
+  /** Beside them: turns with a smaller virtual time are passed over, which saves reading what dead rows have left there. Or EVERY_TURN, or EVERYTHING. */
   readonly floors: readonly number[];
   /** Most runs to take. */
   readonly count: number;

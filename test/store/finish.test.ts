@@ -1,22 +1,13 @@
 // Every way a run leaves its worker, and every way others reach it.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { KIND } from "../../src/domain/entry.ts";
 import { newId } from "../../src/engine/ids.ts";
 import type { Claimed } from "../../src/store/claim.ts";
-import {
-  cancelRun,
-  deliver,
-  type Move,
-  resumeRun,
-  type Settle,
-  settleRuns,
-  type WaitRow,
-} from "../../src/store/finish.ts";
+import { cancelRun, deliver, type Move, resumeRun, settleRuns, type WaitRow } from "../../src/store/finish.ts";
 import { appendWith } from "../../src/store/journal.ts";
 import { submitRuns } from "../../src/store/submit.ts";
 import { installGuards } from "../support/guards.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
-import { aHeldRun, aRun, claim, liveRow, wrongCounters } from "../support/runs.ts";
+import { aHeldRun, aRun, claim, liveRow, settle, wrongCounters } from "../support/runs.ts";
 
 let fresh: FreshDatabase;
 beforeAll(async () => {
@@ -27,21 +18,6 @@ afterEach(async () => expect(await wrongCounters(fresh.db)).toEqual([]));
 afterAll(() => fresh.drop());
 
 const SUCCEEDED = { move: "finish", status: "succeeded", output: "1", outputBlob: null } as const;
-
-function settle(run: Claimed, to: Move, extra: Partial<Settle> = {}): Settle {
-  const kind = to.move === "finish" ? KIND.finished : KIND.released;
-  const entries = [{ kind, key: null, body: "{}", blob: null }];
-  return {
-    runId: run.run_id,
-    epoch: run.epoch,
-    first: run.journal_seq + 1,
-    entries,
-    to,
-    consumed: [],
-    activeMs: 5,
-    ...extra,
-  };
-}
 
 function waitFor(keys: readonly string[], changes: Partial<Extract<Move, { move: "wait" }>> = {}): Move {
   const waits: WaitRow[] = keys.map((key) => ({ key, dueAt: null, failFast: false, label: key }));

@@ -1,14 +1,13 @@
 // The front of a lane: claims begin to look there, past what earlier ones have taken, and miss nothing.
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { KIND } from "../../src/domain/entry.ts";
 import { newId } from "../../src/engine/ids.ts";
-import { type Claimed, claimRuns } from "../../src/store/claim.ts";
+import { type Claimed, claimRuns, EVERY_TURN, EVERYTHING } from "../../src/store/claim.ts";
 import type { Database, Queryable } from "../../src/store/database.ts";
 import { settleRuns } from "../../src/store/finish.ts";
 import { submitRuns } from "../../src/store/submit.ts";
 import { untilBlocked } from "../support/ended.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
-import { aRun, claim, submit, wrongCounters } from "../support/runs.ts";
+import { aRun, claim, settle, submit, wrongCounters } from "../support/runs.ts";
 
 let fresh: FreshDatabase;
 let db: Database;
@@ -27,30 +26,17 @@ async function submitted(queue: string, ...changes: Parameters<typeof aRun>[0][]
   return runs.map(({ runId }) => runId);
 }
 
-/** Hands runs back into the queue. */
-async function yields(workerId: string, ...runs: readonly Claimed[]): Promise<void> {
-  const entries = [{ kind: KIND.released, key: null, body: '{"move":"yield"}', blob: null }];
-  await settleRuns(
-    db,
-    workerId,
-    runs.map((run) => ({
-      runId: run.run_id,
-      epoch: run.epoch,
-      first: run.journal_seq + 1,
-      entries,
-      to: { move: "yield" } as const,
-      consumed: [],
-      activeMs: 1,
-    })),
-  );
-}
-
 test("a run that is put back goes before those that came after it", async () => {
   const [queue, workerId] = [newId(), newId()];
   const [first, second, third] = await submitted(queue, {}, {}, {});
   const claims = await claim(db, { queue, workerId, count: 2 });
   expect(idsOf(claims).toSorted()).toEqual([first, second]);
-  await yields(workerId, ...claims.filter((run) => run.run_id === first));
+  const back = claims.filter((run) => run.run_id === first);
+  await settleRuns(
+    db,
+    workerId,
+    back.map((run) => settle(run, { move: "yield" })),
+  );
   expect(idsOf(await claim(db, { queue, count: 1 }))).toEqual([first]);
   expect(idsOf(await claim(db, { queue }))).toEqual([third]);
 });
@@ -109,7 +95,7 @@ async function putBackByHand(tx: Queryable, runId: string): Promise<void> {
   );
 }
 
-test("a claim with a floor of 0 looks in front of the front too", async () => {
+test("a claim that looks at everything looks in front of the front too", async () => {
   const [queue, tenant] = [newId(), newId()];
   const [runId] = await submitted(queue, { tenant });
   await db.query("update longhaul.lanes set front = 'ffffffff-ffff-ffff-ffff-ffffffffffff' where tenant_id = $1", [
@@ -117,7 +103,7 @@ test("a claim with a floor of 0 looks in front of the front too", async () => {
   ]);
   expect(await claim(db, { queue })).toEqual([]);
   const request = { workerId: newId(), leaseMs: 60_000, queue, builds: ["b"], bands: [1], count: 1, turns: 8 };
-  expect(idsOf(await claimRuns(db, { ...request, floors: [0] }))).toEqual([runId]);
+  expect(idsOf(await claimRuns(db, { ...request, floors: [EVERYTHING] }))).toEqual([runId]);
 });
 
 test("a claim does not read what was taken before it, while an old snapshot keeps that from being cleaned up", async () => {
@@ -131,7 +117,7 @@ test("a claim does not read what was taken before it, while an old snapshot keep
       await submit(db, ...Array.from({ length: batch }, () => ({ queue })));
       await claim(db, { queue, count: batch });
     }
-    const [fromTheFront, all] = [await blocksRead(queue, -1), await blocksRead(queue, 0)];
+    const [fromTheFront, all] = [await blocksRead(queue, EVERY_TURN), await blocksRead(queue, EVERYTHING)];
     expect(fromTheFront).toBeGreaterThan(0);
     expect(fromTheFront).toBeLessThan(all / 2);
   });

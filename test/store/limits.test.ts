@@ -20,7 +20,7 @@ import { submitRuns } from "../../src/store/submit.ts";
 import { tick } from "../../src/store/sweep.ts";
 import { installGuards } from "../support/guards.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
-import { aRun, capTenant, claim, liveRow, submit, wrongCounters } from "../support/runs.ts";
+import { aRun, capTenant, claim, liveRow, settle, submit, wrongCounters } from "../support/runs.ts";
 
 let fresh: FreshDatabase;
 beforeAll(async () => {
@@ -39,20 +39,12 @@ const PLAN = { concurrency: null, weight: 1, band: null, unfinished_max: null, s
 const many = (count: number, run: Parameters<typeof aRun>[0]) => Array.from({ length: count }, () => ({ ...run }));
 
 async function finish(workerId: string, ...runs: readonly Claimed[]): Promise<void> {
-  const entries = [{ kind: KIND.finished, key: null, body: '{"status":"succeeded"}', blob: null }];
   const to = { move: "finish", status: "succeeded", output: "1", outputBlob: null } as const;
+  const entries = [{ kind: KIND.finished, key: null, body: '{"status":"succeeded"}', blob: null }];
   await settleRuns(
     fresh.db,
     workerId,
-    runs.map((run) => ({
-      runId: run.run_id,
-      epoch: run.epoch,
-      first: run.journal_seq + 1,
-      entries,
-      to,
-      consumed: [],
-      activeMs: 1,
-    })),
+    runs.map((run) => settle(run, to, { entries })),
   );
 }
 

@@ -1,8 +1,10 @@
 // Rows for tests that speak to the store directly, without a worker.
 
+import { KIND } from "../../src/domain/entry.ts";
 import { newId } from "../../src/engine/ids.ts";
-import { type Claimed, claimRuns } from "../../src/store/claim.ts";
+import { type Claimed, claimRuns, EVERY_TURN } from "../../src/store/claim.ts";
 import type { Database } from "../../src/store/database.ts";
+import type { Move, Settle } from "../../src/store/finish.ts";
 import { setPlan, setTenantPlan } from "../../src/store/plans.ts";
 import { type NewRun, type Submitted, submitRuns } from "../../src/store/submit.ts";
 
@@ -56,7 +58,7 @@ export function claim(
     builds: [build, build, build],
     bands: [0, 1, 2],
     count,
-    floors: [-1, -1, -1],
+    floors: [EVERY_TURN, EVERY_TURN, EVERY_TURN],
     turns,
   });
 }
@@ -75,6 +77,22 @@ export async function aHeldRun(
     [run] = await claim(db, { workerId, queue, build: changes.build ?? "b" });
   if (run === undefined || run.run_id !== row?.run_id) throw new Error("the run could not be claimed");
   return { run, workerId };
+}
+
+/** A farewell with nothing but its last entry. */
+export function settle(run: Claimed, to: Move, extra: Partial<Settle> = {}): Settle {
+  const kind = to.move === "finish" ? KIND.finished : KIND.released;
+  const entries = [{ kind, key: null, body: "{}", blob: null }];
+  return {
+    runId: run.run_id,
+    epoch: run.epoch,
+    first: run.journal_seq + 1,
+    entries,
+    to,
+    consumed: [],
+    activeMs: 5,
+    ...extra,
+  };
 }
 
 export async function liveRow(db: Database, runId: string): Promise<Record<string, unknown> | undefined> {
