@@ -24,6 +24,8 @@ export class ClaimLoop {
   readonly #views: readonly ClaimView[];
   /** There may be something to claim: a hint came, or the last batch was full. */
   #hinted = false;
+  /** A queue had no slot left: what waits there is looked for when one is freed. */
+  #full = false;
   #running: Promise<void> | null = null;
   #stopped = false;
   #next = 0;
@@ -41,7 +43,9 @@ export class ClaimLoop {
 
   /** A slot became free: claim if there was more than fitted. */
   slotFreed(): void {
-    if (this.#hinted) this.#go();
+    if (!this.#hinted && !this.#full) return;
+    this.#hinted = true;
+    this.#go();
   }
 
   async stop(): Promise<void> {
@@ -65,12 +69,12 @@ export class ClaimLoop {
   async #fill(): Promise<void> {
     const { freeSlots, onClaimed, onError } = this.#options;
     this.#hinted = false;
+    this.#full = false;
     for (let idle = 0; idle < this.#views.length && !this.#stopped; ) {
       const view = this.#views[this.#next++ % this.#views.length] as ClaimView;
       const count = Math.min(freeSlots(view.queue), BATCH_MAX);
       if (count <= 0) {
-        // What is left there is looked for when a slot is freed.
-        this.#hinted = true;
+        this.#full = true;
         idle += 1;
         continue;
       }
