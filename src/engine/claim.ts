@@ -1,5 +1,5 @@
 // The claim loop: keeps a worker's free slots filled, wakes by hints, and looks by itself when none come.
-import { type Claimed, claimRuns } from "../store/claim.ts";
+import { type Claimed, type ClaimRequest, claimRuns } from "../store/claim.ts";
 import type { Database } from "../store/database.ts";
 import { isConnectionLost, isRetryable } from "../store/driver-errors.ts";
 import { ClaimView } from "./claim-view.ts";
@@ -17,6 +17,12 @@ export interface ClaimLoopOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** What a statement answers that claims beside its own work. */
+export interface Along<T> {
+  readonly claims: Claimed[];
+  readonly told: T;
+}
+
 const BATCH_MAX = 50;
 
 export class ClaimLoop {
@@ -27,6 +33,10 @@ export class ClaimLoop {
   /** A queue had no slot left: what waits there is looked for when one is freed. */
   #full = false;
   #running: Promise<void> | null = null;
+  /** Statements under way that claim along. */
+  readonly #beside = new Set<Promise<void>>();
+  /** Runs asked for and not answered. */
+  #asked = 0;
   #stopped = false;
   #next = 0;
 
@@ -41,6 +51,25 @@ export class ClaimLoop {
     this.#go();
   }
 
+  /**
+   * Sends a statement that does something else and claims one run in one go, where a slot is left: what it stores starts a round trip
+   * and a commit earlier. Null: there is none, nothing was sent.
+   */
+  along<T>(queue: string, send: (request: ClaimRequest) => Promise<Along<T>>): Promise<T> | null {
+    const view = this.#views.find((one) => one.queue === queue);
+    if (view === undefined || this.#stopped || this.#room(queue) <= 0) return null;
+    const sentMs = performance.now();
+    const answer = this.#ask(view, 1, send);
+    // Whoever sends it hears of its failure, and sends it again without us.
+    const work = answer.then(({ claims }) => this.#start(claims, sentMs)).catch(() => undefined);
+    this.#beside.add(work);
+    void work.finally(() => {
+      this.#beside.delete(work);
+      this.slotFreed();
+    });
+    return answer.then(({ told }) => told);
+  }
+
   /** A slot became free: claim if there was more than fitted. */
   slotFreed(): void {
     if (!this.#hinted && !this.#full) return;
@@ -50,7 +79,7 @@ export class ClaimLoop {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#running;
+    await Promise.all([this.#running, ...this.#beside]);
   }
 
   #go(): void {
@@ -61,18 +90,23 @@ export class ClaimLoop {
     });
   }
 
+  /** How many more may be asked for: what is asked for already may come. */
+  #room(queue: string): number {
+    return Math.min(this.#options.freeSlots(queue) - this.#asked, BATCH_MAX);
+  }
+
   #canClaim(): boolean {
-    return this.#options.queues.some((queue) => this.#options.freeSlots(queue) > 0);
+    return this.#options.queues.some((queue) => this.#room(queue) > 0);
   }
 
   /** Goes round the queues until each has been found empty or has no slot left. */
   async #fill(): Promise<void> {
-    const { freeSlots, onClaimed, onError } = this.#options;
+    const { onClaimed, onError } = this.#options;
     this.#hinted = false;
     this.#full = false;
     for (let idle = 0; idle < this.#views.length && !this.#stopped; ) {
       const view = this.#views[this.#next++ % this.#views.length] as ClaimView;
-      const count = Math.min(freeSlots(view.queue), BATCH_MAX);
+      const count = this.#room(view.queue);
       if (count <= 0) {
         this.#full = true;
         idle += 1;
@@ -91,18 +125,32 @@ export class ClaimLoop {
   }
 
   async #claim(view: ClaimView, count: number): Promise<Claimed[]> {
-    const claims = await this.#ask(view, count);
+    const alone = async (request: ClaimRequest) => ({ claims: await claimRuns(this.#options.db, request) });
+    const { claims } = await this.#ask(view, count, alone);
     // Turns below the floor are only passed over while there are others.
-    return claims.length > 0 || !view.widen() ? claims : this.#ask(view, count);
+    return claims.length > 0 || !view.widen() ? claims : (await this.#ask(view, count, alone)).claims;
   }
 
-  async #ask(view: ClaimView, count: number): Promise<Claimed[]> {
-    const { db, workerId, leaseMs, build } = this.#options;
+  async #ask<A extends { readonly claims: Claimed[] }>(
+    view: ClaimView,
+    count: number,
+    send: (request: ClaimRequest) => Promise<A>,
+  ): Promise<A> {
+    const { workerId, leaseMs, build } = this.#options;
     const { queue } = view;
     const { bands, floors, turns } = view.look(count);
     const builds = bands.map(() => build);
-    const claims = await claimRuns(db, { workerId, leaseMs, queue, builds, bands, floors, count, turns });
-    view.saw(claims, count);
-    return claims;
+    this.#asked += count;
+    try {
+      const answer = await send({ workerId, leaseMs, queue, builds, bands, floors, count, turns });
+      view.saw(answer.claims, count);
+      return answer;
+    } finally {
+      this.#asked -= count;
+    }
+  }
+
+  async #start(claims: Claimed[], sentMs: number): Promise<void> {
+    if (claims.length > 0) await this.#options.onClaimed(claims, sentMs).catch(this.#options.onError);
   }
 }

@@ -1,14 +1,14 @@
 // A worker: claims runs, executes them side by side, keeps their leases, and hands them over when it must stop.
 import { hostname } from "node:os";
 import type { Message } from "../domain/message.ts";
-import { type Claimed, claimIsolated } from "../store/claim.ts";
+import { type Claimed, type ClaimRequest, claimIsolated } from "../store/claim.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun, deliver } from "../store/finish.ts";
 import { readInbox, readNews } from "../store/journal.ts";
 import { untilAnswered } from "../store/patience.ts";
 import { clearSuspicion, readClock, registerWorker, setWorkerState } from "../store/sweep.ts";
 import { countTraffic } from "../store/traffic.ts";
-import { ClaimLoop } from "./claim.ts";
+import { type Along, ClaimLoop } from "./claim.ts";
 import { ColdStart } from "./cold-start.ts";
 import { Committer, type News } from "./commit.ts";
 import type { HintHandler, Topic } from "./doorbell.ts";
@@ -109,6 +109,12 @@ export class Worker implements ExecutionOwner {
     this.#ticker.start();
     this.#retention?.start();
     this.#claims.poke();
+  }
+
+  /** Claims in a statement of somebody else's, for runs of this build and queue, when it has time for one: see ClaimLoop. */
+  along<T>(build: string, queue: string, send: (request: ClaimRequest) => Promise<Along<T>>): Promise<T> | null {
+    const { onlyRun, build: ours } = this.#options;
+    return onlyRun === null && build === ours ? this.#claims.along(queue, send) : null;
   }
 
   /** Resolves when nothing runs here any more. */

@@ -38,7 +38,7 @@ import { Reads } from "./reads.ts";
 import { type RetentionConfig, retentionPolicy } from "./retention.ts";
 import { servedQueues } from "./served-queues.ts";
 import { unfinishedCount } from "./setting-checks.ts";
-import { submitBatcher } from "./submit.ts";
+import { type Neighbour, submitBatcher } from "./submit.ts";
 import { TenantVerbs } from "./tenant.ts";
 import { TenantsVerbs } from "./tenants.ts";
 import { VERSION } from "./version.ts";
@@ -183,7 +183,8 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
       (error) => log("warn", "tokens could not be written down", { error }),
       (runId) => doorbell.ring("tokens", runId),
     );
-    const submits = submitBatcher({ db });
+    const neighbour: Neighbour = { worker: null };
+    const submits = submitBatcher(db, neighbour);
     const build = options.build ?? "default";
     const clock = new DatabaseClock();
     const settings = checkGateway(options.gateway, (path) => `connect({ ${path} })`);
@@ -218,6 +219,7 @@ export class LonghaulProcess extends TenantVerbs implements Longhaul {
     await declareLimits(db, agents.values());
     const worker = makeWorker(installation, id, chosen, retentionPolicy(options.retention), log);
     await worker.start();
+    neighbour.worker = worker;
     return new LonghaulProcess(installation, { id, worker }, stopDatabase);
   }
 

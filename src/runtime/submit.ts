@@ -11,11 +11,14 @@ import { DURATION_MS_MAX, INLINE_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { fitsJsonb } from "../domain/text.ts";
 import { encodeValue } from "../domain/value.ts";
 import { newId } from "../engine/ids.ts";
+import type { Worker } from "../engine/worker.ts";
 import { Batcher } from "../store/batch.ts";
+import type { Database } from "../store/database.ts";
 import { isConnectionLost } from "../store/driver-errors.ts";
 import { cancelRun } from "../store/finish.ts";
 import { untilAnswered } from "../store/patience.ts";
 import { intakeStatements, type NewRun, type Submitted, submitRuns } from "../store/submit.ts";
+import { submitAndClaim } from "../store/submit-claim.ts";
 import { openRunsOfThread } from "../store/threads.ts";
 import { alikeOf, submitAlike } from "./alike.ts";
 import type { SubmitOptions } from "./api.ts";
@@ -31,8 +34,13 @@ export interface Placed {
   readonly existing: boolean;
 }
 
+/** A worker of this process that may have time for what is submitted here. */
+export interface Neighbour {
+  worker: Pick<Worker, "along"> | null;
+}
+
 /** Submits of one process that come together go together. */
-export function submitBatcher(installation: Pick<Installation, "db">): Batcher<NewRun, Submitted> {
+export function submitBatcher(db: Database, neighbour: Neighbour): Batcher<NewRun, Submitted> {
   return new Batcher<NewRun, Submitted>({
     inFlightMax: 4,
     itemsMax: 500,
@@ -40,10 +48,27 @@ export function submitBatcher(installation: Pick<Installation, "db">): Batcher<N
     isShared: isConnectionLost,
     bytesOf: (run) => (run.input?.length ?? 0) + (run.apart?.body.length ?? 0) + 256,
     send: async (runs) => {
-      const rows = await untilAnswered(() => submitRuns(installation.db, runs), PATIENCE_MS);
+      // Once with a claim: if its answer is lost, nobody here knows what was claimed.
+      let store = (): Promise<Submitted[]> => storeAndStart(db, neighbour, runs) ?? submitRuns(db, runs);
+      const rows = await untilAnswered(() => {
+        const sent = store();
+        store = () => submitRuns(db, runs);
+        return sent;
+      }, PATIENCE_MS);
       const byAsked = new Map(rows.map((row) => [row.asked_id, row]));
       return runs.map((run) => byAsked.get(run.runId) as Submitted);
     },
+  });
+}
+
+/** A run that comes alone is claimed by the statement that stores it, if it may start at once and a worker here has time for it. */
+function storeAndStart(db: Database, { worker }: Neighbour, runs: readonly NewRun[]): Promise<Submitted[]> | null {
+  const [run] = runs;
+  if (worker === null || run === undefined || runs.length > 1 || run.runAt !== null || run.apart !== undefined)
+    return null;
+  return worker.along(run.build, run.queue, async (request) => {
+    const { told, claims } = await submitAndClaim(db, run, request);
+    return { claims, told: [{ ...told, started: claims.some((claim) => claim.run_id === told.run_id) }] };
   });
 }
 
@@ -84,7 +109,7 @@ export async function place(installation: Installation, run: NewRun, options: Su
   if (row.existing && !row.same_request && run.idempotencyKey !== null) {
     throw fail("IDEMPOTENCY_MISMATCH", { key: run.idempotencyKey, run: row.run_id });
   }
-  installation.doorbell.ring("ready", row.run_id);
+  if (row.started !== true) installation.doorbell.ring("ready", row.run_id);
   if (options.ifBusy === "interrupt" && run.threadId !== null)
     await interruptOthers(installation, run.tenant, run.threadId, row.run_id);
   return { runId: row.run_id, existing: row.existing && (row.run_id !== run.runId || options.runId !== undefined) };

@@ -1,5 +1,5 @@
 // Statements that take runs for a worker.
-import type { Queryable } from "./database.ts";
+import type { Queryable, SqlValue } from "./database.ts";
 
 /** What a worker needs to know to execute a run it has claimed. */
 export interface Claimed {
@@ -62,18 +62,23 @@ export interface ClaimRequest {
 export function claimRuns(db: Queryable, request: ClaimRequest): Promise<Claimed[]> {
   return db.query<Claimed>(
     "select * from longhaul.claim($1, $2, $3, $4::text[], $5::smallint[], $6::bigint[], $7, $8)",
-    [
-      request.workerId,
-      request.leaseMs,
-      request.queue,
-      request.builds,
-      request.bands,
-      request.floors,
-      request.count,
-      request.turns,
-    ],
+    claimValues(request),
     "lh_claim",
   );
+}
+
+/** A request as the arguments of the function `claim`. */
+export function claimValues(request: ClaimRequest): SqlValue[] {
+  return [
+    request.workerId,
+    request.leaseMs,
+    request.queue,
+    request.builds,
+    request.bands,
+    request.floors,
+    request.count,
+    request.turns,
+  ];
 }
 
 const CLAIMED = `select l.run_id, l.epoch, l.journal_seq, l.inbox_seq, l.crashes, l.active_ms, l.cancel, clock_timestamp() as now_at,

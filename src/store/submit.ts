@@ -1,6 +1,6 @@
 // Statements that take runs in: one per batch, safe to repeat.
 import { type Apart, queryWithBlobs } from "./blobs.ts";
-import type { Queryable } from "./database.ts";
+import type { Queryable, SqlValue } from "./database.ts";
 import { errorState } from "./driver-errors.ts";
 
 /** What makes runs alike, and for how long one stands for the others. */
@@ -56,9 +56,11 @@ export interface Submitted {
   /** `busy`: its thread has an active run. `full`, `rate`: its tenant's plan allows no more, for the next `retry_ms`. */
   readonly refused: "busy" | "full" | "rate" | null;
   readonly retry_ms: number | null;
+  /** A worker of this process has it already: nobody is to be told that it waits. */
+  readonly started?: boolean;
 }
 
-const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::boolean[], $7::uuid[],
+export const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::boolean[], $7::uuid[],
   $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::smallint[], $15::uuid[], $16::boolean[], $17::text[],
   $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::timestamptz[], $25::text[], $26::uuid[], true)`;
 
@@ -67,41 +69,41 @@ const SUBMIT = `select * from longhaul.submit($1::uuid[], $2::uuid[], $3::uuid[]
  * what the plans of their tenants allow.
  */
 export function submitRuns(db: Queryable, runs: readonly NewRun[]): Promise<Submitted[]> {
+  const apart = runs.map((run) => run.apart);
+  return queryWithBlobs<Submitted>(db, SUBMIT, submitValues(runs), "lh_submit", apart);
+}
+
+/** Runs as the arguments of the function `submit`. */
+export function submitValues(runs: readonly NewRun[]): SqlValue[] {
   const column = <K extends keyof NewRun>(name: K): NewRun[K][] => runs.map((run) => run[name]);
-  return queryWithBlobs<Submitted>(
-    db,
-    SUBMIT,
-    [
-      column("runId"),
-      column("rootId"),
-      column("parentId"),
-      column("parentKey"),
-      column("depth"),
-      column("detached"),
-      column("forkedFrom"),
-      column("tenant"),
-      column("agent"),
-      column("build"),
-      column("queue"),
-      column("band"),
-      column("concurrencyKey"),
-      column("priority"),
-      column("threadId"),
-      column("rejectIfBusy"),
-      column("idempotencyKey"),
-      column("requestHash"),
-      column("input"),
-      column("inputBlob"),
-      column("options"),
-      column("metadata"),
-      column("runAt"),
-      column("startBy"),
-      column("budget"),
-      column("budgetAbove"),
-    ],
-    "lh_submit",
-    column("apart"),
-  );
+  return [
+    column("runId"),
+    column("rootId"),
+    column("parentId"),
+    column("parentKey"),
+    column("depth"),
+    column("detached"),
+    column("forkedFrom"),
+    column("tenant"),
+    column("agent"),
+    column("build"),
+    column("queue"),
+    column("band"),
+    column("concurrencyKey"),
+    column("priority"),
+    column("threadId"),
+    column("rejectIfBusy"),
+    column("idempotencyKey"),
+    column("requestHash"),
+    column("input"),
+    column("inputBlob"),
+    column("options"),
+    column("metadata"),
+    column("runAt"),
+    column("startBy"),
+    column("budget"),
+    column("budgetAbove"),
+  ];
 }
 
 const INTAKE = `insert into longhaul.intake (run_id, tenant_id, agent, build, queue, band, key, priority, thread_id, input, input_blob, options, metadata, run_at,

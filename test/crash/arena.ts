@@ -1,10 +1,12 @@
 // Where points of one workload are tried, one after the other: a database with guards, the proxy before it, and the world outside.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConnectOptions, connect } from "../../src/index.ts";
 import type { LonghaulProcess } from "../../src/runtime/connect.ts";
 import type { Database } from "../../src/store/database.ts";
+import { untilAnswered } from "../../src/store/patience.ts";
 import { installGuards } from "../support/guards.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres.ts";
 import { DatabaseProxy } from "./proxy.ts";
@@ -101,7 +103,8 @@ export class Arena {
       `select format('%I.%I', schemaname, tablename) as name from pg_tables
         where (schemaname = 'longhaul' and tablename not in ('schema_migrations', 'plans', 'agents')) or tablename in ('tallies', 'left_live')`,
     );
-    await this.db.query(`truncate ${tables.map(({ name }) => name).join(", ")} restart identity`);
+    // A victim's last statement may be under way in the server, and lock them in another order.
+    await untilAnswered(() => this.db.query(`truncate ${tables.map(({ name }) => name).join(", ")} restart identity`));
   }
 
   async close(): Promise<void> {

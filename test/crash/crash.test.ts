@@ -12,6 +12,7 @@ const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   transaction: ["commit"],
   queue: ["lh_claim", "lh_settle"],
   streaming: ["lh_write_tokens"],
+  alone: ["lh_submit_and_claim"],
   spending: ["lh_open_call", "lh_append_spent"],
 };
 

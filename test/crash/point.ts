@@ -1,4 +1,5 @@
 // The names of crash points: workload, mode, and which of its requests; `plain:kill-before:17`, `retry:cut-after:tick-2`.
+import type { Workload } from "./workloads.ts";
 
 /**
  * What happens to the victim when a request of its has arrived (before) or has been answered (after):
@@ -22,7 +23,7 @@ export interface Point {
 }
 
 /** A client holds no lease: nobody takes over from a frozen one. */
-export function faultsOf(victim: "worker" | "client"): readonly Fault[] {
+export function faultsOf(victim: Workload["victim"]): readonly Fault[] {
   return victim === "worker" ? FAULTS : FAULTS.filter((fault) => fault !== "freeze" && fault !== "zombie");
 }
 

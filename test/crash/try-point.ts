@@ -87,7 +87,7 @@ async function aftermath(stage: Stage, striker: Striker, point: Point, victim: V
     case "kill": {
       await victim.ended;
       const violations = await brokenInvariants(arena.db, "after the kill");
-      if (arena.workload.victim === "worker") await arena.freeDead();
+      if (arena.workload.victim !== "client") await arena.freeDead();
       violations.push(...(await brokenInvariants(arena.db, "after its leases were freed")));
       await stage.rescue();
       return violations;
@@ -137,23 +137,22 @@ class Stage {
     if (workload.victim === "worker") {
       const runIds = await this.arena.submit(this.#file);
       this.#watching = runIds.flatMap((runId) => workload.watch?.(outside, runId) ?? []);
-    } else await this.rescue();
+    } else if (workload.victim === "client") await this.rescue();
     this.#world = this.#keepTurning();
     await victim.go({ url: proxy.url, workload: workload.name, file: this.#file, leaseMs: LEASE_MS });
   }
 
   /** A worker takes over, or a client asks again for what it does not know to be done. */
   async rescue(gate: () => Promise<void> | void = () => undefined): Promise<void> {
-    if (this.arena.workload.victim === "client" && this.#rescuers.length > 0) {
-      await this.arena.submit(this.#file);
-      return;
-    }
-    this.#rescuers.push(await this.arena.rescuer(this.#file, gate));
+    const { victim } = this.arena.workload;
+    const first = this.#rescuers.length === 0;
+    if (victim !== "client" || first) this.#rescuers.push(await this.arena.rescuer(this.#file, gate));
+    if (victim === "both" || (victim === "client" && !first)) await this.arena.submit(this.#file);
   }
 
   /** All runs have ended, and a client has all its answers. */
   async untilOver(): Promise<void> {
-    if (this.arena.workload.victim === "client") await this.#victim?.ended;
+    if (this.arena.workload.victim !== "worker") await this.#victim?.ended;
     await until(() => this.arena.over());
   }
 

@@ -24,7 +24,7 @@ async function obey({ url, workload, file, leaseMs }: Orders): Promise<void> {
       url,
       agents: agents(onBody),
       ...(gateway === undefined ? {} : { gateway: gateway(onBody) }),
-      worker: victim === "worker" ? { leaseMs, tickMs: 100, warmMs, graceMs: 150, drainMs: 100 } : false,
+      worker: victim !== "client" ? { leaseMs, tickMs: 100, warmMs, graceMs: 150, drainMs: 100 } : false,
       migrate: false,
       log: (level, message, fields) => {
         if (level !== "debug") console.error(`${level}: ${message}`, fields ?? "");

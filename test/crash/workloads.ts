@@ -20,8 +20,8 @@ export type OnBody = (step: string) => Promise<void> | void;
 
 export interface Workload {
   readonly name: string;
-  /** The victim executes runs, or it submits them and somebody else executes them. */
-  readonly victim: "worker" | "client";
+  /** The victim executes runs, or it submits them and somebody else executes them, or it does both. */
+  readonly victim: "worker" | "client" | "both";
   /** Live functions of waiting runs are kept this long; 0: every continuation replays. */
   readonly warmMs: number;
   agents(onBody: OnBody): AnyAgent[];
@@ -407,6 +407,24 @@ const client: Workload = {
   },
 };
 
+/** The victim is a client with a worker of its own: one statement stores a run and claims it. */
+const alone: Workload = {
+  name: "alone",
+  victim: "both",
+  warmMs: 5_000,
+  agents: (onBody) => [agent({ name: "echo", run: (ctx, input) => witnessed(onBody)(ctx, "echo", {}, () => input) })],
+  submit: async (longhaul, acknowledged) => {
+    const threadId = "0190a000-0000-7000-8000-000000000002";
+    for (const key of ["first", "second", "third"]) {
+      const run = await insistently(() => longhaul.submit("echo", key, { idempotencyKey: key, threadId }));
+      acknowledged(key, run.runId);
+      // The worker has nothing else to do when the next one comes.
+      await insistently(() => run.result());
+      await pause(50);
+    }
+  },
+};
+
 /** Again and again, as long as the database cannot be reached: what a client or a supervisor does. */
 export async function insistently<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
@@ -436,6 +454,7 @@ export const WORKLOADS: readonly Workload[] = [
   streaming,
   spending,
   client,
+  alone,
 ];
 
 export function workloadNamed(name: string): Workload {
