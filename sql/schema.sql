@@ -3787,7 +3787,7 @@ end $function$;
 create or replace function longhaul.terms(p_budget uuid)
  returns table(wall_at timestamptz, wall_ms bigint, wall_budget uuid, counts_usd boolean, counts_steps boolean)
  language plpgsql
- stable
+ stable strict
 as $function$
 #variable_conflict use_column
 declare above uuid[] := longhaul.budgets_above(p_budget);

@@ -35,6 +35,17 @@ test("a claim marks the run, raises its epoch and writes the entry, all at once"
   expect(entries).toEqual([{ seq: 1, epoch: 1, kind: KIND.claimed, body: `{"worker":"${workerId}"}` }]);
 });
 
+test("nobody asks for the budgets of a run that has none", async () => {
+  const queue = newId();
+  await submit(fresh.db, { queue }, { queue });
+  const called = await fresh.db.transaction(async (tx) => {
+    await tx.query("set local track_functions = 'all'");
+    expect(await claim(tx, { queue })).toHaveLength(2);
+    return await tx.query("select funcname from pg_stat_xact_user_functions where schemaname = 'longhaul'");
+  });
+  expect(called).toEqual([{ funcname: "claim" }]);
+});
+
 test("within a tenant the priority decides, then the age", async () => {
   const queue = newId();
   const runs = [200, 100, 50, 100, 50].map((priority) => aRun({ queue, priority }));

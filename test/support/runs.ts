@@ -3,7 +3,7 @@
 import { KIND } from "../../src/domain/entry.ts";
 import { newId } from "../../src/engine/ids.ts";
 import { type Claimed, claimRuns, EVERY_TURN } from "../../src/store/claim.ts";
-import type { Database } from "../../src/store/database.ts";
+import type { Database, Queryable } from "../../src/store/database.ts";
 import type { Move, Settle } from "../../src/store/finish.ts";
 import { setPlan, setTenantPlan } from "../../src/store/plans.ts";
 import { type NewRun, type Submitted, submitRuns } from "../../src/store/submit.ts";
@@ -48,7 +48,7 @@ export function submit(db: Database, ...runs: readonly Partial<NewRun>[]): Promi
 
 /** Claims for a worker of one's own, as many as there are. */
 export function claim(
-  db: Database,
+  db: Queryable,
   { workerId = newId(), count = 100, queue = "q", build = "b", leaseMs = 60_000, turns = 100 } = {},
 ): Promise<Claimed[]> {
   return claimRuns(db, {
