@@ -13,17 +13,23 @@ export const open: OpenJobSystem = async (url, slots) => {
     },
   });
   const client = await connect({ url, agents: [job], worker: false });
+  // Where a worker runs, one connects once.
+  let here = client;
   const store = openStore(url, 1);
   return {
     version: "this one",
     settings: "each run is on the disk when accepted and when ended (fsync); everything as it comes",
     submit: async (count) => {
-      await Promise.all(Array.from({ length: count }, () => client.submit(job, null)));
+      await Promise.all(Array.from({ length: count }, () => here.submit(job, null)));
     },
     work: async (onJob) => {
       heard = onJob;
       const worker = await connect({ url, agents: [job], worker: { slots } });
-      return () => worker.close();
+      here = worker;
+      return () => {
+        here = client;
+        return worker.close();
+      };
     },
     hasWork: () => hasWork(store),
     close: async () => {
