@@ -1,5 +1,4 @@
 // Where points of one workload are tried, one after the other: a database with guards, the proxy before it, and the world outside.
-
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

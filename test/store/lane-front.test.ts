@@ -108,8 +108,8 @@ test("a claim that looks at everything looks in front of the front too", async (
 
 test("a claim does not read what was taken before it, while an old snapshot keeps that from being cleaned up", async () => {
   const [queue, taken, batch] = [newId(), 20_000, 1_000];
-  // One for each of the two claims that are looked at.
-  await submit(db, { queue }, { queue });
+  // One for each claim that is looked at.
+  await submit(db, ...Array.from({ length: 2 * LOOKS }, () => ({ queue })));
   await db.transaction(async (holder) => {
     await holder.query("set transaction isolation level repeatable read");
     await holder.query("select count(*) from longhaul.ready");
@@ -123,8 +123,16 @@ test("a claim does not read what was taken before it, while an old snapshot keep
   });
 });
 
-/** Blocks that a claim of one run touches. */
+const LOOKS = 3;
+
+/** Blocks that a claim of one run touches: the fewest of some, because one that has to be planned again reads the catalogue too. */
 async function blocksRead(queue: string, floor: number): Promise<number> {
+  const blocks: number[] = [];
+  for (let look = 0; look < LOOKS; look++) blocks.push(await blocksOfOne(queue, floor));
+  return Math.min(...blocks);
+}
+
+async function blocksOfOne(queue: string, floor: number): Promise<number> {
   const [row] = await db.query<{ "QUERY PLAN": { Plan: Record<string, number> }[] }>(
     `explain (analyze, buffers, format json)
      select from longhaul.claim($1, 60000, $2, array['b'], array[1::smallint], array[$3::bigint], 1, 8)`,
