@@ -1108,6 +1108,8 @@ create or replace function longhaul.claim(p_worker uuid, p_lease_ms integer, p_q
  returns table(run_id uuid, epoch integer, journal_seq integer, inbox_seq integer, crashes smallint, active_ms bigint, cancel text, now_at timestamptz, tenant_id text, agent text, build text, queue text, thread_id uuid, thread_no bigint, parent_id uuid, root_id uuid, depth smallint, input text, input_blob text, options jsonb, metadata jsonb, created_at timestamptz, ready_at timestamptz, band smallint, vtime bigint, budget_id uuid, wall_at timestamptz, wall_ms bigint, wall_budget uuid, counts_usd boolean, counts_steps boolean)
  language plpgsql
  set plan_cache_mode to 'force_generic_plan'
+ set enable_bitmapscan to 'off'
+ set enable_seqscan to 'off'
 as $function$
 #variable_conflict use_column
 begin
